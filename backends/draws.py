@@ -1,0 +1,79 @@
+"""How a draw becomes numbers: one recipe, the same text for every array namespace.
+
+A draw depends on (seed, name, t, tensor, entry) only. Its bits are Threefry-2x32 with 20 rounds
+(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), whose words wrap modulo
+2**32, so that all backends draw the same bits, and numbers equal to the last few digits.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+_BITS = '''
+def _bits(seed, name, t, leaf, shape):
+    """Two random words for each entry: Threefry-2x32 with 20 rounds.
+
+    The key is (seed, name), the counter (entry, 65536 t + leaf), all modulo 2**32.
+    """
+    k0, k1 = XP.asarray(seed).astype(XP.uint32), XP.uint32(name)
+    keys = (k0, k1, k0 ^ k1 ^ XP.uint32(0x1BD11BDA))
+    size = math.prod(shape)
+    step = XP.asarray(t).astype(XP.uint32).reshape(1) * XP.uint32(65536) + XP.uint32(leaf)
+    a = XP.arange(size, dtype=XP.uint32) + keys[0]
+    b = XP.broadcast_to(step, (size,)) + keys[1]
+    for i in range(5):
+        for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            a = a + b
+            b = ((b << XP.uint32(r)) | (b >> XP.uint32(32 - r))) ^ a
+        a = a + keys[(i + 1) % 3]
+        b = b + keys[(i + 2) % 3] + XP.uint32(i + 1)
+    return a.reshape(shape), b.reshape(shape)
+'''
+
+_UNIT = '''
+def _unit(bits, dtype):
+    """Numbers in (0, 1) from 32 random bits each."""
+    u = (bits.astype(dtype) + 0.5) * 2.0**-32
+    return XP.minimum(u, 1 - XP.finfo(dtype).epsneg)
+'''
+
+_UNIFORM = '''
+def _uniform(seed, name, t, leaf, shape, dtype):
+    """Uniform on (0, 1)."""
+    return _unit(_bits(seed, name, t, leaf, shape)[0], dtype)
+'''
+
+_NORMAL = '''
+def _normal(seed, name, t, leaf, shape, dtype):
+    """Standard normal, by Box and Muller."""
+    a, b = _bits(seed, name, t, leaf, shape)
+    turn = (2 * math.pi) * _unit(b, dtype)
+    return XP.sqrt(-2 * XP.log(_unit(a, dtype))) * XP.cos(turn)
+'''
+
+_RADEMACHER = '''
+def _rademacher(seed, name, t, leaf, shape, dtype):
+    """-1 or 1, each half of the time."""
+    u = _uniform(seed, name, t, leaf, shape, dtype)
+    return XP.where(u < 0.5, -1, 1).astype(dtype)
+'''
+
+_BERNOULLI = '''
+def _bernoulli(seed, name, t, leaf, shape, dtype, p):
+    """1 with probability p, else 0."""
+    return (_uniform(seed, name, t, leaf, shape, dtype) < p).astype(dtype)
+'''
+
+
+def helpers(namespace: str) -> dict[str, str]:
+    """Name -> text of the functions of the recipe over ``namespace`` (``np`` or ``jnp``), in an
+    order in which they can stand in a module that imports ``math`` and the namespace."""
+    texts = {"_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM, "_normal": _NORMAL,
+             "_rademacher": _RADEMACHER, "_bernoulli": _BERNOULLI}
+    return {name: text.replace("XP.", f"{namespace}.").strip("\n")
+            for name, text in texts.items()}
+
+
+def name_hash(name: str) -> int:
+    """The word of the key that stands for the name of a draw."""
+    return crc32(name.encode())

@@ -1,0 +1,178 @@
+"""The fixed pieces of a generated JAX module: imports and the helpers that its code calls.
+
+A helper is emitted only where the code or another helper calls it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thetaprime.backends import draws
+
+IMPORTS = '''
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+try:
+    from optax import GradientTransformationExtraArgs, ScalarOrSchedule
+except ImportError:
+    ScalarOrSchedule = float | jax.Array | Callable[[Any], Any]
+
+    class GradientTransformationExtraArgs(NamedTuple):
+        """A pair of pure functions: the start of the state, and one step."""
+
+        init: Callable[..., Any]
+        update: Callable[..., Any]
+'''.strip("\n")
+
+_HELPERS = {
+    "_structure": '''
+def _structure(tree):
+    """How a tree holds its tensors; None, as for a gradient that is missing, counts as one."""
+    return jax.tree.structure(tree, is_leaf=lambda a: a is None)
+''',
+    "_real_dtype": '''
+def _real_dtype(a):
+    """The dtype to compute in: that of a real number of `a`, float32 at least."""
+    return jnp.promote_types(jnp.real(jnp.zeros([], jnp.result_type(a))).dtype, jnp.float32)
+''',
+    "_scalar_dtype": '''
+def _scalar_dtype(tree):
+    """The dtype of numbers for the whole model: the widest that one of its tensors computes in."""
+    dtype = jnp.dtype(jnp.float32)
+    for a in jax.tree.leaves(tree):
+        dtype = jnp.promote_types(dtype, _real_dtype(a))
+    return dtype
+''',
+    "_values": '''
+def _values(hypers, count, dtype):
+    """Hyperparameters as arrays, those that are schedules after `count` steps."""
+    return [
+        h if h is None else jnp.asarray(h(count) if callable(h) else h, dtype) for h in hypers
+    ]
+''',
+    "_real": '''
+def _real(a):
+    """A tensor as real numbers to compute with; a complex one gets a last axis (real, imag)."""
+    if a is None:
+        return None
+    if jnp.iscomplexobj(a):
+        return jnp.stack([jnp.real(a), jnp.imag(a)], axis=-1)
+    return jnp.asarray(a, _real_dtype(a))
+''',
+    "_stored": '''
+def _stored(new, old):
+    """`new` in the shape and dtype of `old`; where `new` is None, `old` holds."""
+    if new is None:
+        return old
+    if jnp.iscomplexobj(old):
+        pair = jnp.broadcast_to(new, (*jnp.shape(old), 2))
+        return jax.lax.complex(pair[..., 0], pair[..., 1]).astype(jnp.result_type(old))
+    return jnp.broadcast_to(new, jnp.shape(old)).astype(jnp.result_type(old))
+''',
+    "_tensors": '''
+def _tensors(structure, tree):
+    """The tensors of a tree, one for each place in `structure`, as real numbers."""
+    return [a if a is None else _real(a) for a in structure.flatten_up_to(tree)]
+''',
+    "_tree": '''
+def _tree(structure, new, old):
+    """The tree of new tensors, stored as those of the tree `old` are."""
+    pairs = zip(new, structure.flatten_up_to(old), strict=True)
+    return structure.unflatten([_stored(a, b) for a, b in pairs])
+''',
+    "_each": '''
+def _each(function, results, *columns):
+    """`function` of the tensors of each row; a row that lacks one (no gradient) gives Nones."""
+    nothing = (None,) * results
+    rows = [
+        nothing if any(a is None for a in row) else function(*row)
+        for row in zip(*columns, strict=True)
+    ]
+    return tuple(zip(*rows, strict=True)) or ((),) * results
+''',
+    "_sum": '''
+def _sum(parts, dtype):
+    """The sum of what the tensors contribute."""
+    return sum((p for p in parts if p is not None), start=jnp.zeros([], dtype))
+''',
+    "_max": '''
+def _max(parts, dtype):
+    """The largest of what the tensors contribute."""
+    largest = jnp.full([], -jnp.inf, dtype)
+    for part in parts:
+        largest = largest if part is None else jnp.maximum(largest, part)
+    return largest
+''',
+    "_min": '''
+def _min(parts, dtype):
+    """The smallest of what the tensors contribute."""
+    smallest = jnp.full([], jnp.inf, dtype)
+    for part in parts:
+        smallest = smallest if part is None else jnp.minimum(smallest, part)
+    return smallest
+''',
+    "_all": '''
+def _all(parts):
+    """Whether all that the tensors contribute is true."""
+    result = jnp.array(True)
+    for part in parts:
+        result = result if part is None else jnp.logical_and(result, part)
+    return result
+''',
+    "_any": '''
+def _any(parts):
+    """Whether any that the tensors contribute is true."""
+    result = jnp.array(False)
+    for part in parts:
+        result = result if part is None else jnp.logical_or(result, part)
+    return result
+''',
+    "_default": '''
+def _default(a, fallback):
+    """`a` where it is finite, elsewhere `fallback`."""
+    return jnp.where(jnp.isfinite(a), a, fallback)
+''',
+    "_entries": '''
+def _entries(a, axes):
+    """All entries of each tensor along one last axis, after the first `axes` axes."""
+    return jnp.reshape(a, (*jnp.shape(a)[:axes], -1))
+''',
+    "_tall": '''
+def _tall(a, like):
+    """`a` with an axis of length 1 for each of `like`, so that it varies along its own only."""
+    return jnp.reshape(a, jnp.shape(a) + (1,) * jnp.ndim(like))
+''',
+    "_full": '''
+def _full(params, value, *axes):
+    """`value` in the shape and dtype of each parameter, after `axes`."""
+
+    def full(p):
+        dtype = jnp.result_type(p)
+        pair = jnp.iscomplexobj(p)
+        a = jnp.full_like(p, value * (1 + 1j) if pair else value, dtype=dtype)
+        return jnp.broadcast_to(a, (*axes, *a.shape)) if axes else a
+
+    return jax.tree.map(full, params)
+''',
+    "_full_per_tensor": '''
+def _full_per_tensor(params, value, *axes):
+    """`value` for each parameter, one number along `axes`."""
+    return jax.tree.map(lambda p: jnp.full(axes, value, _real_dtype(p)), params)
+''',
+    **{name: f"\n{text}\n" for name, text in draws.helpers("jnp").items()},
+}
+
+
+def helpers_for(code: str) -> list[str]:
+    """The texts of the helpers that ``code`` calls, and of those that they call, in order."""
+    wanted: set[str] = set()
+    todo = [code]
+    while todo:
+        called = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop())) & _HELPERS.keys() - wanted
+        wanted |= called
+        todo += [_HELPERS[name] for name in called]
+    return [text.strip("\n") for name, text in _HELPERS.items() if name in wanted]

@@ -1,0 +1,23 @@
+"""text -> module: run generated code as if it had been imported from a file."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from types import ModuleType
+
+
+def load(text: str, name: str) -> ModuleType:
+    """The module that ``text`` defines; tracebacks show its lines.
+
+    The module is known to `sys.modules` under ``thetaprime.generated.NAME`` so that its classes
+    can be pickled within the process; a later module of the same name takes its place.
+    """
+    full = f"thetaprime.generated.{name}"
+    path = f"<{full}>"
+    module = ModuleType(full)
+    module.__file__ = path
+    linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    sys.modules[full] = module
+    exec(compile(text, path, "exec"), module.__dict__)
+    return module

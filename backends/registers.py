@@ -1,0 +1,281 @@
+"""graph -> lines: an order, a register for every value, and the text of one block.
+
+Registers are the blocks of the arrays that the sweep writes, once their old value is dead, and
+scratch arrays. A linear scan gives each value the one it may take; an operation may overwrite an
+argument that it is the last to read. The invariant: an array's block ends with its new value, and
+no value is placed there that would be read after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from thetaprime.backends.graph import CHOOSE, COPY, INPUT, SELECT, Graph, Node, Operand
+from thetaprime.expr import Expr, Sym
+from thetaprime.ops import OPS
+
+Scope = tuple[tuple[Node, int], ...]
+# ufuncs that the graph names besides the op table's.
+_UFUNCS = {"square": "square"}
+_DRAWS = ("normal", "uniform", "rademacher")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One step of the kernel: compute ``node``, fold it into a reduction, or a mark of an if."""
+
+    kind: Literal["op", "reduce", "if", "move", "else", "end"]
+    node: Node
+    target: Sym | None = None
+    branch: int = 0
+
+
+@dataclass
+class Block:
+    """What the allocation decides. ``place[node]`` is a register: the name of an array or
+    scratch ``#0 #1 ...`` (``?0 ?1 ...`` for truth values)."""
+
+    lines: list[Line]
+    last: dict[Node, int]
+    place: dict[Node, str] = field(default_factory=dict)
+    holds: dict[str, Node] = field(default_factory=dict)
+    scratch: list[str] = field(default_factory=list)
+    due: dict[str, tuple[Node, int]] = field(default_factory=dict)
+
+
+def _scopes(graph: Graph, roots: set[Node]) -> dict[Node, Scope]:
+    """Where each live node is computed: inside of a branch when only that branch reads it."""
+    scopes: dict[Node, Scope] = dict.fromkeys(roots, ())
+    for node in reversed(graph.nodes):
+        if node not in scopes:
+            continue
+        for index, arg in enumerate(node.args):
+            if isinstance(arg, Node):
+                inner = (*scopes[node], (node, index)) if node.op == CHOOSE else scopes[node]
+                scopes[arg] = _common(scopes[arg], inner) if arg in scopes else inner
+    return scopes
+
+
+def _common(a: Scope, b: Scope) -> Scope:
+    same = [p for p, q in zip(a, b, strict=False) if p == q]
+    length = next((i for i, (p, q) in enumerate(zip(a, b, strict=False)) if p != q), len(same))
+    return a[:length]
+
+
+def order(graph: Graph, reduced: Mapping[Sym, Node], stored: Mapping[Sym, Node]) -> list[Line]:
+    """The lines of the kernel; a copy into an array comes as soon as its old value is dead."""
+    scopes = _scopes(graph, {*reduced.values(), *stored.values()})
+    copies = {n: s.name for s, n in stored.items() if n.op == COPY}
+
+    def within(scope: Scope) -> Iterator[Line]:
+        for node in graph.nodes:
+            if node.op == INPUT or scopes.get(node) != scope or node in copies:
+                continue
+            if node.op == CHOOSE:
+                yield Line("if", node)
+                for branch in (1, 2):
+                    yield from within((*scope, (node, branch)))
+                    yield Line("move", node, branch=branch)
+                    yield Line("else" if branch == 1 else "end", node)
+            else:
+                yield Line("op", node)
+            yield from (Line("reduce", node, s) for s, n in reduced.items() if n is node)
+
+    lines = [Line("reduce", n, s) for s, n in reduced.items() if n.op == INPUT]
+    lines += within(())
+    for node, name in copies.items():
+        reads = [i for i, line in enumerate(lines) if _reads_input(line, name)]
+        at = reads[-1] + 1 if reads else 0
+        depth = sum((ln.kind == "if") - (ln.kind == "end") for ln in lines[:at])
+        while depth:
+            depth += (lines[at].kind == "if") - (lines[at].kind == "end")
+            at += 1
+        source = node.args[0]
+        if isinstance(source, Node) and source.op not in (INPUT, COPY):
+            made = [i for i, ln in enumerate(lines) if ln.node is source and ln.kind != "reduce"]
+            at = max(at, made[-1] + 1)
+        lines.insert(at, Line("op", node))
+    return lines
+
+
+def _read(line: Line) -> tuple[Operand, ...]:
+    match line.kind:
+        case "op":
+            return line.node.args
+        case "reduce":
+            return (line.node,)
+        case "move":
+            return (line.node.args[line.branch],)
+    return ()
+
+
+def _reads_input(line: Line, name: str) -> bool:
+    return any(isinstance(a, Node) and a.op == INPUT and a.name == name for a in _read(line))
+
+
+def allocate(lines: list[Line], stored: Mapping[Sym, Node]) -> Block:
+    """Places for all values. Arrays written by this sweep are registers; the others are not."""
+    last: dict[Node, int] = {}
+    for index, line in enumerate(lines):
+        for arg in _read(line):
+            if isinstance(arg, Node):
+                last[arg] = index
+    block = Block(lines, last)
+    arrays = {s.name for s in stored}
+    for line in lines:
+        for arg in _read(line):
+            if isinstance(arg, Node) and arg.op == INPUT:
+                block.place[arg] = arg.name
+                if arg.name in arrays:
+                    block.holds[arg.name] = arg
+    end = len(lines)
+    for symbol, node in stored.items():
+        made = next(i for i, ln in enumerate(lines) if ln.node is node and ln.kind in ("op", "if"))
+        block.due[symbol.name] = (node, made)
+        last[node] = end
+    for index, line in enumerate(lines):
+        if line.kind in ("op", "if"):
+            register = _choose(block, index, line)
+            block.place[line.node] = register
+            block.holds[register] = line.node
+            last.setdefault(line.node, index)
+    return block
+
+
+def _choose(block: Block, index: int, line: Line) -> str:
+    """The register of the value that a line makes: its own array's block, else that of an
+    argument it is the last to read, else free scratch, else a free array's block."""
+    node, last = line.node, block.last
+    region = index if line.kind == "op" else next(
+        i for i in range(index, len(block.lines))
+        if block.lines[i].kind == "end" and block.lines[i].node is node)
+    homes = [s for s, (n, _) in block.due.items() if n is node]
+
+    def free(register: str) -> bool:
+        held = block.holds.get(register)
+        if held is None or last.get(held, -1) < index:
+            return True
+        if line.kind == "if":
+            # Its own branches may read the old value of an array up to their last line.
+            return held.op == INPUT and last[held] <= region and _only_inside(held, index)
+        return last[held] == index and _may_overwrite(block, node, register, index)
+
+    def _only_inside(held: Node, start: int) -> bool:
+        return last[held] > start
+
+    def fits(register: str) -> bool:
+        due = block.due.get(register)
+        return due is None or due[0] is node or last.get(node, index) <= due[1]
+
+    own = [s for s in homes if free(s)]
+    if own:
+        return own[0]
+    mark = "?" if node.boolean else "#"
+    places = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
+    rooms = [r for r in block.scratch if r.startswith(mark)]
+    blocks = [] if node.boolean else list(block.due)
+    dying = [r for r in places if r in (*rooms, *blocks)] if line.kind == "op" else []
+    if line.kind == "if":
+        dying = [p for p in places if p in blocks]
+    for register in (*dying, *rooms, *(blocks if line.kind == "op" else ())):
+        if free(register) and fits(register):
+            return register
+    fresh = f"{mark}{len(rooms)}"
+    block.scratch.append(fresh)
+    return fresh
+
+
+def _may_overwrite(block: Block, node: Node, register: str, index: int) -> bool:
+    """Whether a line may write where it reads. A selection writes in two steps: over the second
+    branch freely, over the first only when its mask may be turned round."""
+    if node.op != SELECT:
+        return True
+    mask, yes, no = node.args
+    where = {a: block.place[a] for a in (mask, yes, no) if isinstance(a, Node)}
+    if isinstance(no, Node) and where[no] == register:
+        return True
+    turned = isinstance(mask, Node) and block.last[mask] == index and mask is not no
+    return isinstance(yes, Node) and where[yes] == register and turned and where.get(
+        mask) != register
+
+
+Spell = Callable[[Expr], str]
+
+
+def text(
+    block: Block, names: Mapping[str, str], spell: Spell, comment: Mapping[Node, list[str]],
+    folds: Mapping[Sym, str],
+) -> tuple[list[str], set[str]]:
+    """The lines of Python, without their common indent, and the functions of numpy they use.
+    ``names`` spells registers, ``spell`` scalars; ``folds`` names the ufunc of each reduction."""
+    out: list[str] = []
+    used: set[str] = set()
+    depth = 0
+
+    def say(line: str) -> None:
+        out.append("    " * depth + line)
+
+    def at(value: Operand) -> str:
+        return names[block.place[value]] if isinstance(value, Node) else spell(value)
+
+    def call(function: str, *args: str, out: str = "") -> None:
+        used.add(function)
+        say(f"{function}({', '.join(args)}{', out=' if out else ''}{out})")
+
+    def select(node: Node) -> None:
+        mask, yes, no = node.args
+        to = at(node)
+        if isinstance(yes, Node) and at(yes) == to:
+            call("logical_not", at(mask), out=at(mask))
+            call("copyto", to, f"{at(no)}, where={at(mask)}")
+            return
+        if not (isinstance(no, Node) and at(no) == to):
+            call("copyto", to, at(no))
+        call("copyto", to, f"{at(yes)}, where={at(mask)}")
+
+    for line in block.lines:
+        node = line.node
+        if line.kind in ("op", "if"):
+            for note in comment.get(node, ()):
+                say(f"# {note}")
+        match line.kind:
+            case "reduce":
+                assert line.target is not None
+                function = folds[line.target]
+                used.add(function)
+                say(f"{names[line.target.name]} = {function}.reduce({at(node)})")
+            case "if":
+                say(f"if {spell(_scalar(node.args[0]))}:")
+                depth += 1
+            case "else":
+                depth -= 1
+                say("else:")
+                depth += 1
+            case "end":
+                depth -= 1
+            case "move":
+                value = node.args[line.branch]
+                if not (isinstance(value, Node) and at(value) == at(node)):
+                    call("copyto", at(node), at(value))
+                elif out[-1].endswith(":"):
+                    say("pass")
+            case "op" if node.op == SELECT:
+                select(node)
+            case "op" if node.op == COPY:
+                call("copyto", at(node), at(node.args[0]))
+            case "op" if node.op in _DRAWS:
+                say(f"{at(node)}[...] = {spell(Sym(f'{node.op} {node.name}'))}")
+            case "op":
+                function = _UFUNCS.get(node.op) or OPS[node.op].array
+                call(function, *(at(a) for a in node.args), out=at(node))
+    for name, (node, _) in block.due.items():
+        if block.place[node] != name:
+            call("copyto", names[name], at(node))
+    return out, used
+
+
+def _scalar(value: Operand) -> Expr:
+    assert not isinstance(value, Node)
+    return value

@@ -1,0 +1,43 @@
+"""thetaprime: write an optimizer as algebra, check it, turn it into JAX and NumPy.
+
+    >>> import thetaprime as tp
+    >>> opt = tp.load("adamw")
+    >>> tx = opt.to_jax(lr=3e-4)          # an optax GradientTransformationExtraArgs
+    >>> program = opt.to_numpy(lr=3e-4)   # init and step, in place
+
+Importing the package imports neither jax nor sympy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thetaprime.diagnostics import Diagnostic, SpecError
+    from thetaprime.format import format_text
+    from thetaprime.optimizer import CallError, Optimizer, Report, load, loads
+
+__all__ = [
+    "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load", "loads",
+    "shipped",
+]
+
+_WHERE = {
+    "CallError": "optimizer", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
+    "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
+    "format_text": "format",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'thetaprime' has no attribute '{name}'")
+    return getattr(import_module(f"thetaprime.{_WHERE[name]}"), name)
+
+
+def shipped() -> list[str]:
+    """The names of the specs that come with the package."""
+    from thetaprime.library import shipped as files
+
+    return list(files())

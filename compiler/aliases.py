@@ -1,0 +1,46 @@
+"""What the ecosystem calls the hyperparameters of specs: one table, used wherever one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+# The spec's name -> names in torch, optax, keras and others, first come first served.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "lr": ("learning_rate", "alpha"),
+    "wd": ("weight_decay", "weight_decay_rate"),
+    "b1": ("beta1", "beta_1"),
+    "b2": ("beta2", "beta_2"),
+    "b3": ("beta3", "beta_3"),
+    "b": ("beta", "decay"),
+    "mu": ("momentum", "decay", "beta"),
+    "rho": ("decay", "alpha", "decay_rate"),
+    "eps": ("epsilon",),
+    "damp": ("dampening",),
+    "v0": ("initial_accumulator_value", "initial_scale"),
+    "clip": ("max_norm", "clip_norm", "grad_clip"),
+}
+
+T = TypeVar("T")
+
+
+def spec_names(given: Mapping[str, T], known: Iterable[str]) -> tuple[dict[str, T], list[str]]:
+    """The hyperparameters by the spec's own names, and the names that mean nothing to it.
+
+    A name of the spec itself always wins over an alias; ``betas`` is a pair.
+    """
+    own = list(known)
+    found: dict[str, T] = {}
+    unknown: list[str] = []
+    for name, value in given.items():
+        if name in own:
+            found[name] = value
+        elif name == "betas" and isinstance(value, tuple | list):
+            found.update(zip([n for n in ("b1", "b2", "b3") if n in own], value, strict=False))
+        else:
+            match = next((n for n in own if name in ALIASES.get(n, ()) and n not in given), None)
+            if match is None:
+                unknown.append(name)
+            else:
+                found[match] = value
+    return found, unknown

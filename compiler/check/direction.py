@@ -1,0 +1,70 @@
+"""Guarantees: from rest on the plainest problem, |x|^2/2, the first step goes downhill.
+
+The step is executed, with the defaults, at a point that is no special one. Uphill is an error;
+standing still warns, unless the spec says so by ``claim x' = x when t = 1``.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.expr import Sym
+from thetaprime.interpret import advance, start
+from thetaprime.ir import Equation, Range, Step, statements
+from thetaprime.resolve import Flat
+from thetaprime.source import Span
+from thetaprime.syntax import Fact
+
+# Two tensors whose entries differ in sign and size.
+POINT = (np.array([[0.75, -1.5], [0.5, 2.0]]), np.array([-0.625, 1.25, 0.875]))
+
+
+def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
+    """The first step with the defaults; a required hyperparameter gets a number in its range."""
+    given = {h.name: _inside(h.range) for h in step.hypers if h.default is None}
+    loss = sum(float(np.sum(p * p)) for p in POINT) / 2
+    with np.errstate(all="ignore"):
+        memory = start(step, POINT, given)
+        moved, _ = advance(step, memory, POINT, POINT, given, loss)
+    change = [m - p for m, p in zip(moved, POINT, strict=True)]
+    where = _place(step)
+    if not all(np.all(np.isfinite(c)) for c in change):
+        return [report("not-finite", step.source, where, point=step.point)]
+    along = sum(float(np.sum(c * p)) for c, p in zip(change, POINT, strict=True))
+    if along > 0:
+        return [report("uphill", step.source, where, point=step.point)]
+    if not any(np.any(c) for c in change) and not _says_still(flat):
+        return [report("standstill", step.source, where, point=step.point)]
+    return []
+
+
+def _inside(bounds: Range | None) -> float:
+    """A small number inside of a range."""
+    if bounds is None or (0.01 in bounds):
+        return 0.01
+    low = bounds.low if bounds.low is not None else (bounds.high or Fraction(0)) - 2
+    high = bounds.high if bounds.high is not None else low + 2
+    return float((low + high) / 2)
+
+
+def _place(step: Step) -> Span:
+    """The equation of the step, if it stands in the spec's own text; the whole spec otherwise."""
+    for statement in statements(step.body):
+        if (isinstance(statement, Equation) and statement.target == Sym(step.point, True)
+                and statement.source is step.source):
+            return statement.target.span
+    return Span(0, len(step.source.line(1)))
+
+
+def _says_still(flat: Flat) -> bool:
+    """``claim x' = x when t = 1``."""
+    for claim, _ in flat.claims:
+        subject = claim.subject
+        if isinstance(subject, Fact) and isinstance(subject.left, Sym) and subject.left.prime and (
+                subject.right == Sym(subject.left.name)) and any(
+                f.left == Sym("t") for f in claim.when):
+            return True
+    return False

@@ -1,0 +1,163 @@
+"""Guarantees: every symbol is defined, once, and the statements of a step stand in an order in
+which each is computable from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thetaprime.diagnostics import Diagnostic, closest, report
+from thetaprime.expr import Apply, Expr, Sym, walk
+from thetaprime.ir import First, Statement, When, reads
+from thetaprime.messages import FUNCTION_HABITS, NAME_HABITS
+from thetaprime.ops import DISTRIBUTIONS, OPS, ORACLES, REDUCTIONS
+from thetaprime.render import spec_text
+from thetaprime.source import Source, Span
+
+
+def check_symbols(
+    expr: Expr, known: set[Sym], functions: Iterable[str], source: Source, point: str
+) -> list[Diagnostic]:
+    """Undefined names and functions, wrong numbers of arguments, and reductions without `over`."""
+    found: list[Diagnostic] = []
+    for node in walk(expr):
+        if isinstance(node, Sym) and node not in known:
+            found.append(_undefined(node, known, source, point))
+        elif isinstance(node, Apply):
+            found += _check_call(node, functions, source)
+    return found
+
+
+def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagnostic:
+    names = {s.name for s in known}
+    if node.prime and node.name in names:
+        return report("not-a-state", source, node.span, name=str(node)[:-1])
+    stem, _, index = node.name.rpartition("_")
+    if stem in names and index in ("t", "k", "i", "n", "old", "prev"):
+        return report("habit-subscript", source, node.span, fixed=stem)
+    if stem in names and index in ("next", "new", "tp1", "t1"):
+        return report("habit-subscript", source, node.span, fixed=f"{stem}'")
+    spelled = node.name.replace("_", "").replace("beta", "b")
+    near = (spelled if spelled in names else None) or closest(node.name, sorted(names))
+    habit = NAME_HABITS.get(node.name)
+    if habit == "x":
+        habit = point
+    if habit in names:
+        hint = f"here it is called `{habit}`"
+    elif near:
+        hint = f"did you mean `{near}`?"
+    else:
+        hint = (f"declare it: `hyper {node.name} = ...`, `state {node.name} = 0`, or an equation "
+                f"`{node.name} = ...`")
+    return report("undefined-name", source, node.span, name=str(node), hints=(hint,))
+
+
+def _check_call(node: Apply, functions: Iterable[str], source: Source) -> list[Diagnostic]:
+    op = node.op
+    head = Span(node.span.start, node.span.start + len(op))
+    if op in ("@", "T"):
+        return [report("not-yet", source, node.span, what="matrices are")]
+    if op == "list":
+        return [report("unexpected", source, node.span, found="`[`",
+                       expected="a number; lists are defaults of hyperparameters along an axis")]
+    if op in ORACLES or op.partition("[")[0] in ORACLES:
+        return [report("not-yet", source, node.span,
+                       what=f"`{spec_text(node)}`, asked of the problem at another point, is")]
+    if node.over:
+        if op in OPS and op not in REDUCTIONS:
+            return [report("no-over", source, head, name=op)]
+        if op in REDUCTIONS and len(node.args) != 1:
+            return [report("bad-call", source, head, name=f"{op} over", wanted="1 argument",
+                           given=f"{len(node.args)} arguments")]
+    if op in REDUCTIONS and not node.over and not (op in OPS and len(node.args) > 1):
+        shown = ", ".join(spec_text(a) for a in node.args)
+        return [report("needs-over", source, head, name=op, args=shown or "x")]
+    if op in OPS or op in REDUCTIONS:
+        least, most = OPS[op].arity if not node.over else (1, 1)
+        if not least <= len(node.args) <= most:
+            wanted = f"{least} argument{'s' * (least != 1)}"
+            return [report("bad-call", source, head, name=op, wanted=wanted,
+                           given=f"{len(node.args)} argument{'s' * (len(node.args) != 1)}")]
+        return []
+    if op in functions:
+        return []
+    habit = FUNCTION_HABITS.get(op)
+    near = closest(op, [*OPS, *REDUCTIONS, *functions])
+    hint = (f"write `{habit}`" if habit else f"did you mean `{near}`?" if near else
+            f"define it: `fn {op}(a) = ...`; `{op} * (...)` multiplies")
+    return [report("undefined-function", source, head, name=op, hints=(hint,))]
+
+
+def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
+    """A draw names a distribution of the language with its number of parameters."""
+    head = Span(draw.span.start, draw.span.start + len(draw.op))
+    if draw.op not in DISTRIBUTIONS:
+        near = closest(draw.op, list(DISTRIBUTIONS))
+        hint = f"did you mean `{near}`?" if near else f"one of {', '.join(DISTRIBUTIONS)}"
+        return [report("undefined-function", source, head, name=draw.op, hints=(hint,))]
+    least, most = DISTRIBUTIONS[draw.op]
+    if not least <= len(draw.args) <= most:
+        return [report("bad-call", source, head, name=draw.op, wanted=f"{most} arguments",
+                       given=f"{len(draw.args)}")]
+    return []
+
+
+def outputs(statement: Statement) -> tuple[Sym, ...]:
+    """The symbols that a statement gives to those outside of it (a block's: of either branch)."""
+    if isinstance(statement, When):
+        inner = (s for branch in (statement.then, statement.otherwise) for st in branch
+                 for s in outputs(st))
+        return tuple(dict.fromkeys(inner))
+    return (statement.target,)
+
+
+def in_order(
+    body: list[Statement], problems: list[Diagnostic]
+) -> tuple[Statement, ...]:
+    """The body sorted so that definitions come before uses, otherwise as it was written.
+
+    Circles go to ``problems``. The insides of blocks are sorted too.
+    """
+    body = [
+        When(s.condition, in_order(list(s.then), problems), in_order(list(s.otherwise), problems),
+             s.source) if isinstance(s, When) else s
+        for s in body
+    ]
+    maker = {symbol: i for i, s in enumerate(body) for symbol in outputs(s)}
+    needs: list[list[int]] = []
+    for i, statement in enumerate(body):
+        read = dict.fromkeys(
+            node for e in reads(statement) for node in walk(e) if isinstance(node, Sym))
+        inside = set(outputs(statement)) if isinstance(statement, When) else set()
+        needs.append([maker[s] for s in read if s in maker and s not in inside
+                      and not (maker[s] == i and isinstance(statement, First))])
+    done: list[Statement] = []
+    mark = [0] * len(body)  # 0 not seen, 1 on the way, 2 placed
+    for root in range(len(body)):
+        if mark[root]:
+            continue
+        path = [root]
+        pending = [list(needs[root])]
+        mark[root] = 1
+        while path:
+            if pending[-1]:
+                following = pending[-1].pop(0)
+                if mark[following] == 1:
+                    _report_circle(path[path.index(following):], body, problems)
+                elif mark[following] == 0:
+                    mark[following] = 1
+                    path.append(following)
+                    pending.append(list(needs[following]))
+            else:
+                mark[path[-1]] = 2
+                done.append(body[path.pop()])
+                pending.pop()
+    return tuple(done)
+
+
+def _report_circle(circle: list[int], body: list[Statement], problems: list[Diagnostic]) -> None:
+    names = [str(outputs(body[i])[0]) for i in circle]
+    first = body[circle[0]]
+    shown = " -> ".join([*names, names[0]])
+    problems.append(report("cycle", first.source, outputs(first)[0].span, circle=shown))
+
+

@@ -1,0 +1,226 @@
+"""Guarantees: every node of an expression has its type, and no larger thing goes into a smaller.
+
+What a reduction runs over is gone from the type of its value; smaller extents broadcast into
+larger ones, axes by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.expr import Apply, Expr, Num, Sym
+from thetaprime.ir import Draw, Equation, First, Statement, When
+from thetaprime.ops import OPS, REDUCTIONS
+from thetaprime.render import spec_text
+from thetaprime.source import Source
+from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
+
+
+@dataclass
+class Typing:
+    """The types of symbols so far; problems are gathered."""
+
+    env: dict[Sym, Type]
+    axes: Mapping[str, int]
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def infer(self, expr: Expr, source: Source) -> Expr:
+        """The expression with a type on every node."""
+        if isinstance(expr, Num):
+            return replace(expr, type=SCALAR)
+        if isinstance(expr, Sym):
+            return replace(expr, type=self.env.get(expr, SCALAR))
+        args = tuple(self.infer(a, source) for a in expr.args)
+        if expr.over:
+            return self._reduction(replace(expr, args=args), source)
+        rule = OPS[expr.op].typing
+        types = tuple(typed(a) for a in args)
+        if rule == "logic":
+            if expr.op == "finite":
+                self._numbers(args, source)
+            else:
+                self._conditions(args, source)
+            result = join((*types, SCALAR)).of_kind("bool")
+        elif rule == "compare":
+            self._numbers(args, source)
+            result = join(types).of_kind("bool")
+        elif rule == "select":
+            self._conditions(args[:1], source)
+            result = replace(join(types), kind=join(types[1:]).kind)
+        else:
+            self._numbers(args, source)
+            result = join(types) if types else SCALAR
+            if result.kind == "int" and expr.op not in ("+", "-", "*", "neg", "mod", "min", "max"):
+                result = result.of_kind("real")
+            if result.kind == "bool":
+                result = result.of_kind("real")
+        return replace(expr, args=args, type=result)
+
+    def _reduction(self, expr: Apply, source: Source) -> Expr:
+        row = REDUCTIONS[expr.op]
+        arg = expr.args[0]
+        if row.kind == "bool":
+            self._conditions((arg,), source)
+        else:
+            self._numbers((arg,), source)
+        result: Expr = arg
+        for over in expr.over:
+            before = typed(result)
+            if over not in ("model", "tensor") and over not in self.axes:
+                self.problems.append(report("over-unknown", source, expr.span, name=over))
+                return replace(expr, type=SCALAR)
+            after = reduced(before, over)
+            if after == before.of_kind("real"):
+                self.problems.append(report(
+                    "reduce-nothing", source, arg.span, arg=spec_text(arg), type=str(before),
+                    over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`")))
+            kind = row.kind
+            if expr.op == "mean" and over == "model":
+                # The mean over the model: partial sums and counts are what tensors can give.
+                total = Apply("sum", (result,), (over,), after, expr.span)
+                count = Apply("size", (result,), (over,), SCALAR, expr.span)
+                result = Apply("/", (total, count), type=after, span=expr.span)
+            else:
+                result = Apply(expr.op, (result,), (over,), after.of_kind(kind), expr.span)
+        return result
+
+    def _numbers(self, args: tuple[Expr, ...], source: Source) -> None:
+        for arg in args:
+            if typed(arg).kind == "bool":
+                self.problems.append(report("not-a-number", source, arg.span,
+                                            text=spec_text(arg)))
+
+    def _conditions(self, args: tuple[Expr, ...], source: Source) -> None:
+        for arg in args:
+            if typed(arg).kind != "bool":
+                self.problems.append(report("not-a-condition", source, arg.span))
+
+    def block_condition(self, expr: Expr, source: Source) -> Expr:
+        """A condition that is one truth value for the model."""
+        condition = self.infer(expr, source)
+        kind = typed(condition)
+        if kind.kind == "bool" and kind != BOOLEAN:
+            self.problems.append(report("block-condition", source, expr.span, type=str(kind)))
+        elif kind.kind != "bool":
+            self.problems.append(report("not-a-condition", source, expr.span))
+        return condition
+
+    def fits(self, name: str, declared: Type, value: Expr, source: Source) -> None:
+        """A value must broadcast into what it is declared to be."""
+        kind = typed(value)
+        if kind.kind == "bool":
+            self.problems.append(report("not-a-number", source, value.span,
+                                        text=spec_text(value)))
+        elif not kind.fits(declared):
+            self.problems.append(report("too-wide", source, value.span, name=name,
+                                        declared=str(declared), type=str(kind)))
+
+
+def typed(expr: Expr) -> Type:
+    """The type of an inferred expression."""
+    assert expr.type is not None
+    return expr.type
+
+
+
+
+def infer_statements(
+    body: tuple[Statement, ...], typing: Typing, wanted: Mapping[Sym, Type], point: str,
+    draws: Mapping[Sym, Type],
+) -> tuple[Statement, ...]:
+    """The body with types on every node and target; ``typing.env`` learns what it defines.
+
+    ``wanted`` gives the types of the primed symbols; ``draws`` those of the draws.
+    """
+    done: list[Statement] = []
+    for statement in body:
+        match statement:
+            case Equation(target, value, source):
+                value = typing.infer(value, source)
+                kind = wanted.get(target, typed(value))
+                if target in wanted:
+                    if target.name == point and not typed(value).fits(kind):
+                        typing.fits(str(target), kind, value, source)
+                    elif target.name == point and typed(value).extent is not Extent.ENTRY:
+                        typing.problems.append(report("scalar-step", source, value.span,
+                                                      name=point, type=str(typed(value))))
+                    else:
+                        typing.fits(target.name, kind, value, source)
+                typing.env[target] = kind
+                done.append(Equation(replace(target, type=kind), value, source))
+            case First(target, value, source):
+                value = typing.infer(value, source)
+                kind = typing.env[target]
+                typing.fits(target.name, kind, value, source)
+                done.append(First(replace(target, type=kind), value, source))
+            case Draw(target, distribution, args, source):
+                kind = draws[target]
+                typed_args = tuple(typing.infer(a, source) for a in args)
+                for arg in typed_args:
+                    typing.fits(target.name, kind, arg, source)
+                typing.env[target] = kind
+                done.append(Draw(replace(target, type=kind), distribution, typed_args, source))
+            case When(condition, then, otherwise, source):
+                condition = typing.block_condition(condition, source)
+                then = infer_statements(then, typing, wanted, point, draws)
+                otherwise = infer_statements(otherwise, typing, wanted, point, draws)
+                done.append(_joined(When(condition, then, otherwise, source), typing))
+    return tuple(done)
+
+
+def _joined(block: When, typing: Typing) -> When:
+    """Both branches give an output its wider type."""
+    kinds: dict[Sym, list[Type]] = {}
+    for statement in (*block.then, *block.otherwise):
+        if isinstance(statement, Equation) and statement.target.type is not None:
+            kinds.setdefault(statement.target, []).append(statement.target.type)
+    wide = {s: join(tuple(k)) for s, k in kinds.items()}
+    typing.env.update(wide)
+
+    def widen(statement: Statement) -> Statement:
+        if isinstance(statement, Equation):
+            target = replace(statement.target, type=wide[statement.target])
+            return replace(statement, target=target)
+        return statement
+
+    return When(block.condition, tuple(map(widen, block.then)),
+                tuple(map(widen, block.otherwise)), block.source)
+
+
+def smallest_types(
+    body: tuple[Statement, ...], starts: Mapping[str, tuple[Type | None, tuple[Expr, ...]]],
+    env: Mapping[Sym, Type], axes: Mapping[str, int], point: str, draws: Mapping[Sym, Type],
+    source: Source,
+) -> dict[str, Type]:
+    """The smallest type of each state that its start and its equation fit.
+
+    A fixed point from below: every state without a declared type begins as a scalar and grows.
+    """
+    kinds = {name: declared or SCALAR for name, (declared, _) in starts.items()}
+    while True:
+        typing = Typing({**env, **{Sym(n): k for n, k in kinds.items()}}, axes)
+        grown = dict(kinds)
+        for statement in infer_statements(body, typing, {}, point, draws):
+            for target, value in _definitions(statement):
+                if target.name in grown and starts[target.name][0] is None:
+                    grown[target.name] = join((grown[target.name], typed(value).of_kind("real")))
+        for name, (declared, exprs) in starts.items():
+            if declared is None:
+                found = tuple(typed(typing.infer(e, source)).of_kind("real") for e in exprs)
+                grown[name] = join((grown[name], *found)).of_kind("real")
+        if grown == kinds:
+            return kinds
+        kinds = grown
+
+
+def _definitions(statement: Statement) -> Iterator[tuple[Sym, Expr]]:
+    match statement:
+        case Equation(target, value) | First(target, value):
+            yield target, value
+        case When(_, then, otherwise):
+            for inner in (*then, *otherwise):
+                yield from _definitions(inner)
+        case Draw():
+            return

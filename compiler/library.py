@@ -1,0 +1,78 @@
+"""Where specs are found: beside the file that names them, then among the shipped ones."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from thetaprime.diagnostics import SpecError, closest, report
+from thetaprime.parse import parse
+from thetaprime.source import Source, Span
+from thetaprime.syntax import Definition, File, Function
+
+
+def key(name: str) -> str:
+    """What two spellings of a spec's name share: ``SGDMomentum`` and ``sgd-momentum``."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+@cache
+def shipped() -> dict[str, Traversable]:
+    """The shipped specs: file name without ending -> file, sorted by folder and name."""
+    found: dict[str, Traversable] = {}
+
+    def visit(folder: Traversable) -> None:
+        for entry in sorted(folder.iterdir(), key=lambda e: (e.is_dir(), e.name)):
+            if entry.is_dir() and not entry.name.startswith("_"):
+                visit(entry)
+            elif entry.name.endswith(".opt") and entry.name != "prelude.opt":
+                found[entry.name.removesuffix(".opt")] = entry
+
+    visit(files("thetaprime.specs"))
+    return found
+
+
+@cache
+def prelude() -> tuple[tuple[Function, Source], ...]:
+    """The functions of the prelude, itself a spec file."""
+    text = files("thetaprime.specs").joinpath("prelude.opt").read_text("utf-8")
+    source = Source("prelude.opt", text)
+    return tuple((f, source) for f in parse(source).functions)
+
+
+def read(path: Path) -> Source:
+    """The text of a file. Raises OSError or UnicodeDecodeError."""
+    return Source(str(path), path.read_text("utf-8"))
+
+
+def definition(file: File, source: Source) -> Definition:
+    """The one definition of a file, its functions with it. Raises SpecError for none or two."""
+    if not file.definitions:
+        raise SpecError([report("empty-spec", source, Span(source.end, source.end))])
+    if len(file.definitions) > 1:
+        second = file.definitions[1]
+        raise SpecError([report("one-optimizer", source, second.span, name=second.name)])
+    found = file.definitions[0]
+    return Definition(found.kind, found.name, found.parameters, found.extends, found.value,
+                      (*file.functions, *found.items), found.span)
+
+
+def find(name: str, source: Source, span: Span) -> tuple[Definition, Source]:
+    """The definition that ``name`` means in ``source``. Raises SpecError."""
+    beside = Path(source.name).parent if source.name.endswith(".opt") else None
+    candidates: dict[str, Traversable] = {}
+    for stem, entry in shipped().items():
+        candidates[key(stem)] = entry
+    if beside is not None and beside.is_dir():
+        own = Path(source.name)
+        candidates |= {key(p.stem): p for p in sorted(beside.glob("*.opt")) if p != own}
+    entry = candidates.get(key(name))
+    if entry is None:
+        near = closest(key(name), list(candidates))
+        hint = (f"did you mean `{near}`?" if near else
+                f"write {key(name)}.opt beside this file, or see `thetaprime list`")
+        raise SpecError([report("unknown-spec", source, span, name=name, hints=(hint,))])
+    found = Source(str(entry), entry.read_text("utf-8"))
+    return definition(parse(found), found), found

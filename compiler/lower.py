@@ -1,0 +1,289 @@
+"""syntax -> ir: one flat optimizer, for one choice of its static hyperparameters, as a `Step`.
+
+The way of a spec through this file: its tables (`collect`), functions written out and choices
+decided (`statements.gather`), names checked and sorted (`check.names`), types inferred
+(`check.types`), what never reaches the step left out (`check.use`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from thetaprime.check.names import check_distribution, check_symbols, in_order, outputs
+from thetaprime.check.types import Typing, infer_statements, smallest_types
+from thetaprime.check.use import reached
+from thetaprime.collect import HyperInfo, Tables, check_defaults, collect
+from thetaprime.decide import Decide
+from thetaprime.diagnostics import Diagnostic, SpecError, report
+from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
+from thetaprime.ir import Axis, Draw, First, Hyper, State, Statement, Step, When
+from thetaprime.resolve import Flat
+from thetaprime.source import Source
+from thetaprime.statements import Program, RawState, gather
+from thetaprime.syntax import Function, StateDecl
+from thetaprime.types import INTEGER, PER_ENTRY, SCALAR, Extent, Type
+
+Prelude = tuple[tuple[Function, Source], ...]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A step, the warnings about it, and the names of the spec that reach its result."""
+
+    step: Step
+    warnings: tuple[Diagnostic, ...]
+    tables: Tables
+    used: frozenset[str]
+    unused: tuple[Sym, ...]
+
+
+def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
+    """The step of a flat optimizer. ``fixed`` decides booleans and choices by their names.
+
+    Raises SpecError with all the diagnostics of the first stage that finds any.
+    """
+    tables = collect(flat, prelude)
+    check_defaults(tables)
+    _stop(tables.problems)
+    decide = Decide(tables, fixed)
+    program = gather(tables, decide)
+    _stop([*tables.problems, *program.problems, *decide.problems])
+    hypers = {n: i for n, i in tables.hypers.items() if not i.folded and n not in flat.bound}
+    problems = _check_names(tables, program, hypers)
+    _stop(problems)
+    body = in_order(program.body, problems)
+    _stop(problems)
+    typed = _infer(tables, program, body, hypers)
+    result = Sym(tables.point, True)
+    keep = reached(typed.body, result, typed.evaluate, typed.states)
+    used = _used(keep, hypers, decide)
+    step = Step(
+        name=flat.name, doc=flat.doc, cites=flat.cites, notes=flat.notes, source=flat.source,
+        point=tables.point,
+        hypers=tuple(_hyper(i, decide) for n, i in hypers.items() if n in used),
+        axes=tuple(Axis(n, length) for n, length in tables.axes.items()),
+        states=tuple(s for s in typed.states if Sym(s.name) in keep),
+        body=tuple(s for s in typed.body if set(outputs(s)) & keep),
+        evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
+    )
+    unused = tuple(
+        o for s in typed.body for o in outputs(s)
+        if o not in keep and o not in program.inherited and not isinstance(s, First))
+    return Lowered(step, typed.warnings, tables, used, unused)
+
+
+def _stop(problems: list[Diagnostic]) -> None:
+    if problems:
+        raise SpecError(list(dict.fromkeys(problems)))
+
+
+# Names.
+
+
+def _check_names(
+    tables: Tables, program: Program, hypers: Mapping[str, HyperInfo]
+) -> list[Diagnostic]:
+    point = tables.point
+    given = {Sym(n) for n in (*hypers, "t", tables.gradient, point, "loss")} | {Sym(point, True)}
+    states = {Sym(s.name) for s in program.states}
+    primed = {Sym(s.name, True) for s in program.states if not s.constant}
+    defined = {o for s in program.body for o in outputs(s) if not o.prime}
+    known = given | states | primed | defined
+    problems: list[Diagnostic] = []
+    for expr, source in program.expressions():
+        problems += check_symbols(expr, known, tables.functions, source, point)
+    early = {Sym(n) for n in (*hypers, point)} | {Sym(s.name) for s in program.states if s.constant}
+    for state in program.states:
+        exprs = state.start.args if isinstance(state.start, Draw) else (state.start,)
+        for expr in exprs:
+            problems += [
+                report("start-reads", state.source, node.span, name=str(node), state=state.name,
+                       point=point)
+                for node in walk(expr)
+                if isinstance(node, Sym) and node in known and node not in early]
+            problems += check_symbols(expr, known, tables.functions, state.source, point)
+    problems += [d for draw, source in _draws(program) for d in check_distribution(draw, source)]
+    return problems + _check_targets(tables, program)
+
+
+def _draws(program: Program) -> list[tuple[Apply, Source]]:
+    found = [(s.start, s.source, s.span) for s in program.states if isinstance(s.start, Draw)]
+    found += [(s, s.source, s.target.span) for s in program.body if isinstance(s, Draw)]
+    return [(Apply(d.distribution, d.args, span=span), source) for d, source, span in found]
+
+
+def _check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
+    """Each target is a new name, or the new value of a state or of the parameter; each once."""
+    problems: list[Diagnostic] = []
+    states = {s.name: s for s in program.states}
+
+    def visit(statement: Statement, scope: set[Sym]) -> None:
+        if isinstance(statement, When):
+            branches = [set(scope), set(scope)]
+            for branch, inner in zip(branches, (statement.then, statement.otherwise), strict=True):
+                for s in inner:
+                    visit(s, branch)
+            scope |= branches[0] | branches[1]
+            return
+        if isinstance(statement, First):
+            return
+        target, where = statement.target, (statement.source, statement.target.span)
+        name = target.name
+        if target in scope:
+            problems.append(report("duplicate-name", *where, name=str(target)))
+        scope.add(target)
+        if target.prime and name in states and states[name].constant:
+            problems.append(report("constant-changed", *where, name=name))
+        elif target.prime and name not in states and name != tables.point:
+            problems.append(report("not-a-state", *where, name=name))
+        elif not target.prime and (name in states or name == tables.point):
+            problems.append(report("state-without-prime", *where, name=name))
+        elif not target.prime and name in ("t", "loss", tables.gradient):
+            problems.append(report("reserved-name", *where, name=name,
+                                   why="it is given, not defined"))
+        elif not target.prime and name in tables.hypers:
+            problems.append(report("duplicate-name", *where, name=name))
+
+    seen: set[Sym] = set()
+    for statement in program.body:
+        visit(statement, seen)
+    problems += [
+        report("missing-prime", part.source, declared.span, name=name)
+        for name, (declared, part) in tables.states.items()
+        if isinstance(declared, StateDecl) and Sym(name, True) not in seen]
+    if not seen & {Sym(tables.point, True), Sym(tables.parameter, True)}:
+        problems.append(report("no-step", tables.flat.source, tables.flat.span,
+                               name=tables.parameter))
+    elif tables.train is not None and Sym(tables.parameter, True) not in seen:
+        problems.append(report("no-step", tables.flat.source, tables.flat.span,
+                               name=tables.parameter))
+    return problems + _half_defined(program)
+
+
+def _half_defined(program: Program) -> list[Diagnostic]:
+    """Names that only one branch of a block defines, read outside of it."""
+    problems = []
+    for block in (s for s in program.body if isinstance(s, When)):
+        sides = [{o for s in branch for o in outputs(s)}
+                 for branch in (block.then, block.otherwise)]
+        halves = sides[0] ^ sides[1]
+        for other in program.body:
+            if other is block:
+                continue
+            for expr, source in _all(other):
+                problems += [report("half-defined", source, node.span, name=str(node))
+                             for node in walk(expr) if isinstance(node, Sym) and node in halves]
+    return problems
+
+
+def _all(statement: Statement) -> list[tuple[Expr, Source]]:
+    return list(Program(body=[statement]).expressions())
+
+
+# Types.
+
+
+@dataclass(frozen=True)
+class _Typed:
+    body: tuple[Statement, ...]
+    states: tuple[State, ...]
+    evaluate: Expr | None
+    warnings: tuple[Diagnostic, ...]
+
+
+def _infer(
+    tables: Tables, program: Program, body: tuple[Statement, ...], hypers: Mapping[str, HyperInfo]
+) -> _Typed:
+    point, draws = tables.point, program.draw_types
+    env: dict[Sym, Type] = {
+        Sym("t"): INTEGER, Sym(tables.gradient): PER_ENTRY, Sym(point): PER_ENTRY,
+        Sym("loss"): SCALAR, **{Sym(n): i.type for n, i in hypers.items()},
+    }
+    starts = {s.name: (s.type, s.start.args if isinstance(s.start, Draw) else (s.start,))
+              for s in program.states}
+    small = smallest_types(body, starts, env, tables.axes, point, draws, tables.flat.source)
+    kinds = {s.name: s.type or (small[s.name] if s.local else PER_ENTRY) for s in program.states}
+    env |= {Sym(n): k for n, k in kinds.items()}
+    wanted = {Sym(n, True): k for n, k in kinds.items()} | {Sym(point, True): PER_ENTRY}
+    typing = Typing(env, tables.axes)
+    body = infer_statements(body, typing, wanted, point, draws)
+    states = tuple(_state(s, kinds[s.name], typing) for s in program.states)
+    evaluate = None
+    if program.evaluate is not None:
+        value, source = program.evaluate
+        evaluate = typing.infer(value, source)
+        typing.fits("eval", PER_ENTRY, evaluate, source)
+    _stop(typing.problems)
+    warnings = (*_wide_states(program.states, small), *_frozen(states, hypers))
+    return _Typed(body, states, evaluate, warnings)
+
+
+def _state(raw: RawState, kind: Type, typing: Typing) -> State:
+    start = raw.start
+    if isinstance(start, Draw):
+        args = tuple(typing.infer(a, raw.source) for a in start.args)
+        return State(raw.name, kind, Draw(replace(start.target, type=kind), start.distribution,
+                                          args, raw.source), raw.constant, raw.span, raw.source)
+    value = typing.infer(start, raw.source)
+    typing.fits(raw.name, kind, value, raw.source)
+    return State(raw.name, kind, value, raw.constant, raw.span, raw.source)
+
+
+def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diagnostic]:
+    words = {Extent.SCALAR: "for the model", Extent.TENSOR: "per tensor"}
+    return [
+        report("wide-state", s.source, s.span, name=s.name, extent=words[small[s.name].extent],
+               type=str(small[s.name]))
+        for s in states
+        if s.type is None and not s.local and small[s.name].extent is not Extent.ENTRY]
+
+
+def _frozen(states: tuple[State, ...], hypers: Mapping[str, HyperInfo]) -> list[Diagnostic]:
+    """States that start from a hyperparameter which the equations read too: a schedule for it
+    would act there at every step, here only once."""
+    found = []
+    for state in states:
+        exprs = state.start.args if isinstance(state.start, Draw) else (state.start,)
+        for symbol in sorted({s for e in exprs for s in symbols(e)}, key=str):
+            if symbol.name in hypers and symbol.name in SCHEDULED:
+                found.append(report("freezes-schedule", state.source, symbol.span,
+                                    name=state.name, hyper=symbol.name))
+    return found
+
+
+# Hyperparameters that people schedule: a start that reads one deserves a word.
+SCHEDULED = ("lr", "wd")
+
+
+# What is used.
+
+
+def _used(
+    keep: frozenset[Sym], hypers: Mapping[str, HyperInfo], decide: Decide
+) -> frozenset[str]:
+    used = {s.name for s in keep} | decide.used | set(decide.tables.flat.bound)
+    pending = list(used)
+    while pending:
+        info = hypers.get(pending.pop())
+        if info is None or info.item.default is None:
+            continue
+        new = {n.name for n in walk(info.item.default) if isinstance(n, Sym)} - used
+        used |= new
+        pending += new
+    return frozenset(used)
+
+
+def _hyper(info: HyperInfo, decide: Decide) -> Hyper:
+    item = info.item
+
+    def ready(expr: Expr) -> Expr:
+        value = substitute(expr, decide.substitution)
+        return rewrite(value, lambda node: replace(node, type=SCALAR))
+
+    default: Expr | tuple[Expr, ...] | None = None
+    if isinstance(item.default, Apply) and item.default.op == "list":
+        default = tuple(map(ready, item.default.args))
+    elif item.default is not None:
+        default = ready(item.default)
+    return Hyper(item.name, default, info.range, info.type, item.span, item.spelled, info.source)

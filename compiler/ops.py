@@ -1,0 +1,160 @@
+"""The op table: every operation of the language, one row.
+
+A row is all that the rest of the compiler knows of an operation; no other file names one, but for
+the grammar's infix rules and the few operations whose meaning is control (``if``). Adding ``sin``
+is adding its row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Fix = Literal["infix", "prefix", "call", "constant"]
+# How the type of the result follows from the arguments'.
+Typing = Literal["broadcast", "compare", "logic", "select", "integer", "oracle"]
+# How the unit of the result follows: all alike and kept; product; quotient; power; kept from the
+# first; arguments without unit; any unit to none; the unit of the branches.
+Unit = Literal["same", "product", "quotient", "power", "keep", "plain", "drop", "select", "oracle"]
+# Sign of the result for real arguments in the domain.
+Sign = Literal["any", "nonnegative", "positive", "unit", "sum", "product", "odd"]
+# Monotonicity in each argument: + increasing, - decreasing, 0 neither.
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation.
+
+    ``python`` is a format string over the rendered arguments for one number at a time; ``array``
+    the function of the array namespace (numpy and jax.numpy share it); ``latex`` a format string;
+    ``sympy`` the name of the sympy constructor; ``flops`` the cost per entry, counted as one for an
+    addition or multiplication and as the usual vector-library ratios otherwise.
+    """
+
+    name: str
+    arity: tuple[int, int]
+    fix: Fix = "call"
+    precedence: int = 100
+    array: str = ""
+    sympy: str = ""
+    latex: str = ""
+    typing: Typing = "broadcast"
+    domain: str = ""
+    sign: Sign = "any"
+    monotone: str = ""
+    unit: Unit = "plain"
+    flops: int = 1
+    doc: str = ""
+
+
+# Precedence, loosest first: if 0, or 10, and 20, not 30, comparisons 40, sums 50, products 60,
+# sign 70, power 80, calls and names 100.
+_ROWS = (
+    Op("if", (3, 3), "prefix", 0, "where", "Piecewise", typing="select", unit="select",
+       doc="`if c then a else b`: elementwise; the branch not taken has no effect"),
+    Op("or", (2, 2), "infix", 10, "logical_or", "Or", r"{0} \lor {1}", "logic", unit="drop"),
+    Op("and", (2, 2), "infix", 20, "logical_and", "And", r"{0} \land {1}", "logic", unit="drop"),
+    Op("not", (1, 1), "prefix", 30, "logical_not", "Not", r"\lnot {0}", "logic", unit="drop"),
+    Op("<", (2, 2), "infix", 40, "less", "Lt", "{0} < {1}", "compare", unit="same"),
+    Op("<=", (2, 2), "infix", 40, "less_equal", "Le", r"{0} \le {1}", "compare", unit="same"),
+    Op(">", (2, 2), "infix", 40, "greater", "Gt", "{0} > {1}", "compare", unit="same"),
+    Op(">=", (2, 2), "infix", 40, "greater_equal", "Ge", r"{0} \ge {1}", "compare", unit="same"),
+    Op("==", (2, 2), "infix", 40, "equal", "Eq", "{0} = {1}", "compare", unit="same"),
+    Op("!=", (2, 2), "infix", 40, "not_equal", "Ne", r"{0} \ne {1}", "compare", unit="same"),
+    Op("+", (2, 2), "infix", 50, "add", "Add", "{0} + {1}", sign="sum", monotone="++", unit="same"),
+    Op("-", (2, 2), "infix", 50, "subtract", "Add", "{0} - {1}", monotone="+-", unit="same"),
+    Op("*", (2, 2), "infix", 60, "multiply", "Mul", r"{0} {1}", sign="product", unit="product"),
+    Op("/", (2, 2), "infix", 60, "divide", "Mul", r"\frac{{{0}}}{{{1}}}", domain="second != 0",
+       sign="product", unit="quotient", flops=4),
+    Op("neg", (1, 1), "prefix", 70, "negative", "Mul", "-{0}", sign="odd", monotone="-",
+       unit="keep"),
+    Op("^", (2, 2), "infix", 80, "power", "Pow", "{0}^{{{1}}}", domain="power", unit="power",
+       flops=20, doc="elementwise power, right associative"),
+    Op("abs", (1, 1), array="abs", sympy="Abs", latex=r"\lvert {0} \rvert", sign="nonnegative",
+       monotone="0", unit="keep"),
+    Op("sign", (1, 1), array="sign", sympy="sign", latex=r"\operatorname{{sign}}({0})", sign="odd",
+       monotone="+", unit="drop", doc="-1, 0 or 1; sign(0) = 0"),
+    Op("sqrt", (1, 1), array="sqrt", sympy="sqrt", latex=r"\sqrt{{{0}}}", domain="first >= 0",
+       sign="nonnegative", monotone="+", unit="power", flops=4),
+    Op("exp", (1, 1), array="exp", sympy="exp", latex=r"\exp({0})", sign="positive", monotone="+",
+       flops=10),
+    Op("ln", (1, 1), array="log", sympy="log", latex=r"\ln({0})", domain="first > 0", monotone="+",
+       flops=10, doc="natural logarithm"),
+    Op("sin", (1, 1), array="sin", sympy="sin", latex=r"\sin({0})", sign="odd", flops=10),
+    Op("cos", (1, 1), array="cos", sympy="cos", latex=r"\cos({0})", flops=10),
+    Op("tanh", (1, 1), array="tanh", sympy="tanh", latex=r"\tanh({0})", sign="odd", monotone="+",
+       flops=10),
+    Op("atan", (1, 1), array="arctan", sympy="atan", latex=r"\arctan({0})", sign="odd",
+       monotone="+", flops=10),
+    Op("atan2", (2, 2), array="arctan2", sympy="atan2", latex=r"\operatorname{{atan2}}({0}, {1})",
+       unit="drop", flops=15, doc="angle of the point (second, first)"),
+    Op("floor", (1, 1), array="floor", sympy="floor", latex=r"\lfloor {0} \rfloor", monotone="+",
+       typing="broadcast"),
+    Op("round", (1, 1), array="round", sympy="", latex=r"\operatorname{{round}}({0})",
+       monotone="+", doc="to the nearest integer, halves to the even one"),
+    Op("mod", (2, 2), array="mod", sympy="Mod", latex=r"{0} \bmod {1}", domain="second != 0",
+       unit="same", doc="remainder with the sign of the divisor"),
+    Op("min", (2, 9), array="minimum", sympy="Min", latex=r"\min({0}, {1})", monotone="++",
+       unit="same"),
+    Op("max", (2, 9), array="maximum", sympy="Max", latex=r"\max({0}, {1})", monotone="++",
+       unit="same"),
+    Op("finite", (1, 1), array="isfinite", typing="logic", unit="drop",
+       latex=r"\operatorname{{finite}}({0})", doc="true where a value is neither NaN nor infinite"),
+    Op("default", (2, 2), "infix", 55, "where", latex=r"{0} \;\text{{default}}\; {1}", unit="same",
+       doc="`a / b default c`: c where the quotient is undefined or not finite"),
+    Op("pi", (0, 0), "constant", array="pi", sympy="pi", latex=r"\pi", sign="positive"),
+    Op("inf", (0, 0), "constant", array="inf", sympy="oo", latex=r"\infty", sign="positive"),
+    Op("true", (0, 0), "constant", array="True", sympy="true", latex=r"\text{{true}}",
+       typing="logic"),
+    Op("false", (0, 0), "constant", array="False", sympy="false", latex=r"\text{{false}}",
+       typing="logic"),
+)
+
+OPS: dict[str, Op] = {row.name: row for row in _ROWS}
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A reduction over entries, tensors or an axis.
+
+    ``combine`` joins partial results of blocks and tensors (``mean`` combines sums and divides by
+    the number of entries); ``start`` is the partial result of nothing.
+    """
+
+    name: str
+    array: str
+    combine: Literal["add", "max", "min", "and", "or"]
+    start: str
+    sympy: str
+    latex: str
+    kind: Literal["real", "bool"] = "real"
+    sign: Sign = "any"
+    doc: str = ""
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    row.name: row
+    for row in (
+        Reduction("sum", "sum", "add", "0", "Sum", r"\sum_{{{1}}} {0}", sign="sum"),
+        Reduction("mean", "mean", "add", "0", "Sum", r"\operatorname{{mean}}_{{{1}}} {0}",
+                  sign="sum"),
+        Reduction("max", "max", "max", "-inf", "Max", r"\max_{{{1}}} {0}"),
+        Reduction("min", "min", "min", "inf", "Min", r"\min_{{{1}}} {0}"),
+        Reduction("size", "size", "add", "0", "Sum", r"\operatorname{{size}}_{{{1}}} {0}",
+                  sign="positive", doc="the number of entries"),
+        Reduction("all", "all", "and", "true", "And", r"\forall_{{{1}}} {0}", "bool"),
+        Reduction("any", "any", "or", "false", "Or", r"\exists_{{{1}}} {0}", "bool"),
+    )
+}
+
+# What a spec may ask the problem for; (least, most) number of points and directions.
+ORACLES: dict[str, tuple[int, int]] = {
+    "loss": (1, 1), "grad": (1, 1), "hvp": (2, 2), "slope": (2, 2), "hess": (1, 1), "out": (1, 1),
+    "push": (2, 2), "pull": (2, 2), "rows": (1, 1), "ggn": (2, 2), "grads": (1, 1), "proj": (1, 1),
+    "prox": (2, 2), "lmo": (1, 1),
+}
+
+# Distributions that `~` draws from: (least, most) parameters.
+DISTRIBUTIONS: dict[str, tuple[int, int]] = {
+    "normal": (0, 2), "uniform": (0, 2), "rademacher": (0, 0), "bernoulli": (1, 1),
+}

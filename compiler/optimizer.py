@@ -1,0 +1,212 @@
+"""An optimizer as Python sees it: loaded, checked, turned into programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from thetaprime.aliases import spec_names
+from thetaprime.collect import Tables, collect, range_text
+from thetaprime.diagnostics import Diagnostic, closest, render
+from thetaprime.ir import Hyper, Step
+from thetaprime.library import key, prelude, shipped
+from thetaprime.lower import lower
+from thetaprime.pipeline import check, flat
+from thetaprime.resolve import Flat
+from thetaprime.source import Source
+
+Target = Literal["jax", "numpy"]
+
+
+class CallError(ValueError):
+    """A call that is wrong: an unknown spec or hyperparameter, a value out of its range."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What checking a spec found."""
+
+    source: Source
+    diagnostics: tuple[Diagnostic, ...]
+    claims: int
+
+    @property
+    def ok(self) -> bool:
+        """No errors; warnings may be left."""
+        return all(d.severity != "error" for d in self.diagnostics)
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(d) for d in self.diagnostics)
+
+
+@dataclass(frozen=True)
+class NumpyOptimizer:
+    """A generated NumPy program with its hyperparameters: ``init``, ``step``, ``evaluate``."""
+
+    module: ModuleType
+    hyperparameters: Mapping[str, Any]
+
+    def init(self, params: Any) -> dict[str, Any]:
+        """The state before the first step; params is any tree of arrays."""
+        state: dict[str, Any] = self.module.init(params, **self.hyperparameters)
+        return state
+
+    def step(self, params: Any, grads: Any, state: dict[str, Any], value: Any = None
+             ) -> dict[str, Any]:
+        """One step: updates the arrays of ``params`` and ``state`` in place, returns the state."""
+        extra = {} if value is None else {"value": value}
+        new: dict[str, Any] = self.module.step(params, grads, state, **extra,
+                                               **self.hyperparameters)
+        return new
+
+    def evaluate(self, params: Any, state: dict[str, Any]) -> Any:
+        """The point to evaluate and save; ``params`` themselves where the spec has no `eval`."""
+        if not hasattr(self.module, "evaluate"):
+            return params
+        return self.module.evaluate(params, state, **self.hyperparameters)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """A spec. ``load`` makes one; every method raises SpecError when the spec is wrong."""
+
+    source: Source
+
+    @cached_property
+    def flat(self) -> Flat:
+        return flat(self.source)
+
+    @cached_property
+    def tables(self) -> Tables:
+        return collect(self.flat, prelude())
+
+    @property
+    def name(self) -> str:
+        return self.flat.name
+
+    @property
+    def doc(self) -> str:
+        return self.flat.doc
+
+    @property
+    def cites(self) -> tuple[str, ...]:
+        return self.flat.cites
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.flat.notes
+
+    @property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The static hyperparameters that are decided when code is generated."""
+        return {n: i.choices or ("true", "false") for n, i in self.tables.hypers.items()
+                if i.folded and n not in self.flat.bound}
+
+    @property
+    def hypers(self) -> tuple[Hyper, ...]:
+        """The hyperparameters that programs take."""
+        return self.step().hypers
+
+    def step(self, **choices: Any) -> Step:
+        """The IR for one choice of booleans and one-of-a-set hyperparameters."""
+        fixed = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in choices.items()}
+        return lower(self.flat, prelude(), fixed).step
+
+    def check(self) -> Report:
+        """Every diagnostic of the spec."""
+        found = check(self.source)
+        broken = any(d.severity == "error" for d in found)
+        return Report(self.source, tuple(found), 0 if broken else len(self.flat.claims))
+
+    def code(self, target: Target, **choices: Any) -> str:
+        """The text of a program for "jax" or "numpy"."""
+        if target == "jax":
+            from thetaprime.backends.to_jax import emit
+        elif target == "numpy":
+            from thetaprime.backends.to_numpy import emit
+        else:
+            raise CallError(f"there is no backend `{target}`: jax, numpy")
+        return emit(self.step(**self.split(choices)[0]))
+
+    def to_jax(self, **hypers: Any) -> Any:
+        """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
+        ecosystem's, numbers, arrays or schedules. Raises CallError, SpecError."""
+        choices, values = self.split(hypers)
+        return self._factory("jax", choices)(**values)
+
+    def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
+        """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
+        choices, values = self.split(hypers)
+        return NumpyOptimizer(self.module("numpy", **choices), values)
+
+    def module(self, target: Target, **choices: Any) -> ModuleType:
+        """The program, loaded."""
+        from thetaprime.backends.module import load as execute
+
+        return execute(self.code(target, **choices), f"thetaprime_{target}_{self.name}")
+
+    def _factory(self, target: Target, choices: Mapping[str, Any]) -> Any:
+        from thetaprime.backends.to_jax import factory_name
+
+        return getattr(self.module(target, **choices), factory_name(self.name))
+
+    def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Hyperparameters by the spec's names: (decided when generating, passed to programs).
+
+        Raises CallError: unknown names, numbers outside of their range, missing ones.
+        """
+        names = [n for n in self.tables.hypers if n not in self.flat.bound]
+        found, unknown = spec_names(given, [*names, "seed"])
+        for name in unknown:
+            near = closest(name, names)
+            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names) or 'none'}"
+            raise CallError(f"`{self.name}` has no hyperparameter `{name}`: {hint}")
+        choices = {n: v for n, v in found.items() if n in self.choices}
+        for name, value in choices.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            if text not in self.choices[name]:
+                raise CallError(f"`{name}` of `{self.name}` is one of "
+                                f"{', '.join(self.choices[name])}, not `{value}`")
+        step = self.step(**choices)
+        passed = {h.name for h in step.hypers} | {"seed"}
+        values = {n: v for n, v in found.items() if n not in choices and n in passed}
+        for hyper in step.hypers:
+            value = values.get(hyper.name)
+            if value is None and hyper.default is None:
+                raise CallError(f"`{self.name}` needs `{hyper.name}`: it has no default")
+            if (isinstance(value, int | float) and hyper.range is not None
+                    and not (value in hyper.range)):
+                raise CallError(f"`{hyper.name}` = {value} of `{self.name}` is outside of its "
+                                f"range {range_text(hyper.range)}")
+        return choices, values
+
+
+def load(name_or_path: str | Path) -> Optimizer:
+    """A shipped spec by its name, or a file by its path. Raises CallError, OSError."""
+    text = str(name_or_path)
+    path = Path(text)
+    if isinstance(name_or_path, Path) or text.endswith(".opt") or "/" in text:
+        if path.is_dir():
+            raise CallError(f"{text} is a folder, not a spec")
+        try:
+            return Optimizer(Source(text, path.read_text("utf-8")))
+        except FileNotFoundError:
+            raise CallError(f"there is no file {text}") from None
+        except UnicodeDecodeError:
+            raise CallError(f"{text} is not UTF-8 text") from None
+    by_key = {key(stem): entry for stem, entry in shipped().items()}
+    entry = by_key.get(key(text))
+    if entry is None:
+        near = closest(text, list(shipped()))
+        hint = f"did you mean `{near}`?" if near else "see `thetaprime list`"
+        raise CallError(f"there is no shipped spec `{text}`: {hint}")
+    return Optimizer(Source(entry.name, entry.read_text("utf-8")))
+
+
+def loads(text: str, name: str = "<text>") -> Optimizer:
+    """A spec from its text."""
+    return Optimizer(Source(name, text))

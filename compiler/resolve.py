@@ -1,0 +1,179 @@
+"""`extends`, `with` and `=`: syntax -> one flat optimizer, and where each part of it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
+from thetaprime.expr import Expr
+from thetaprime.source import Source, Span
+from thetaprime.syntax import (
+    AxisDecl,
+    Cite,
+    Claim,
+    ConstDecl,
+    Definition,
+    Doc,
+    DrawLine,
+    EquationLine,
+    Evaluate,
+    Function,
+    HyperLine,
+    Item,
+    Later,
+    Note,
+    Override,
+    SpecRef,
+    StateDecl,
+    Train,
+)
+
+Find = Callable[[str, Source, Span], tuple[Definition, Source]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One item, the source in which its spans count, and whether another spec brought it."""
+
+    item: Item
+    source: Source
+    inherited: bool = False
+
+
+@dataclass(frozen=True)
+class Flat:
+    """An optimizer without inheritance. ``bound`` are hyperparameters set by `with`."""
+
+    name: str
+    source: Source
+    span: Span
+    doc: str
+    cites: tuple[str, ...]
+    notes: tuple[str, ...]
+    parts: tuple[Part, ...]
+    bound: dict[str, Expr] = field(default_factory=dict)
+    claims: tuple[tuple[Claim, Source], ...] = ()
+
+
+def resolve(definition: Definition, source: Source, find: Find, above: tuple[str, ...] = ()) -> Flat:
+    """The flat optimizer of a definition. ``find`` brings the definitions of other names.
+
+    Raises SpecError: unknown or circular names, overrides of nothing, missing overrides.
+    """
+    if definition.name in above:
+        raise SpecError([report("spec-circle", source, definition.span, name=definition.name)])
+    problems: list[Diagnostic] = []
+    if definition.kind != "optimizer":
+        problems.append(report("not-yet", source, definition.span,
+                               what=f"`{definition.kind}` modules are"))
+    if definition.parameters:
+        problems.append(report("not-yet", source, definition.span,
+                               what="optimizers that take another one are"))
+    for item in definition.items:
+        if isinstance(item, Later):
+            problems.append(report("not-yet", source, item.span, what=f"`{item.word}` is"))
+    if problems:
+        raise SpecError(problems)
+    reference = definition.extends or definition.value
+    base = None
+    if reference is not None:
+        base = resolve_reference(reference, source, find, (*above, definition.name))
+    own = [Part(item, source) for item in definition.items]
+    parts = _combine(definition, own, base, source)
+    texts = {kind: tuple(p.item.text for p in own if isinstance(p.item, kind))
+             for kind in (Doc, Cite, Note)}
+    return Flat(
+        name=definition.name, source=source, span=definition.span,
+        doc=" ".join(texts[Doc]) or (base.doc if base else ""),
+        cites=texts[Cite] + (base.cites if base else ()),
+        notes=texts[Note] + (base.notes if base else ()),
+        parts=tuple(parts), bound=dict(base.bound) if base else {},
+        claims=tuple((p.item, source) for p in own if isinstance(p.item, Claim)),
+    )
+
+
+def resolve_reference(ref: SpecRef, source: Source, find: Find, above: tuple[str, ...] = ()) -> Flat:
+    """The flat optimizer that ``AdamW with wd = 0`` names."""
+    if ref.args or ref.on is not None:
+        raise SpecError([report("not-yet", source, ref.span, what="composition of specs is")])
+    definition, where = find(ref.name, source, ref.span)
+    base = resolve(definition, where, find, above)
+    known = {item.name: item for part in base.parts if isinstance(part.item, HyperLine)
+             for item in part.item.items}
+    problems = []
+    for binding in ref.bindings:
+        if binding.name not in known:
+            near = closest(binding.name, list(known))
+            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(known) or 'none'}"
+            problems.append(report("unknown-hyper", source, binding.span, spec=ref.name,
+                                   name=binding.name, hints=(hint,)))
+    if problems:
+        raise SpecError(problems)
+    base.bound.update({b.name: b.value for b in ref.bindings})
+    return base
+
+
+def defines(item: Item) -> tuple[str, ...]:
+    """The names that an item defines, an equation's with its prime."""
+    match item:
+        case HyperLine(items):
+            return tuple(h.name for h in items)
+        case StateDecl(name) | ConstDecl(name) | AxisDecl(name) | Train(name) | DrawLine(name):
+            return (name,)
+        case Function(name):
+            return (f"{name}()",)
+        case EquationLine(target):
+            return (target.name + "'" * target.prime,)
+        case Evaluate():
+            return ("eval",)
+    return ()
+
+
+_OWN_ONLY = (Doc, Cite, Note, Claim)
+
+
+def _combine(
+    definition: Definition, own: list[Part], base: Flat | None, source: Source
+) -> list[Part]:
+    """The base's parts without what is overridden, then the spec's own."""
+    problems: list[Diagnostic] = []
+    inherited = [Part(p.item, p.source, True) for p in base.parts] if base else []
+    known = {name: i for i, p in enumerate(inherited) for name in defines(p.item)}
+    replaced: dict[str, None] = {}
+    kept: list[Part] = []
+    for part in own:
+        item = part.item
+        if isinstance(item, _OWN_ONLY):
+            continue
+        if definition.value is not None:
+            problems.append(report("no-derivation", source, item.span, name=definition.name))
+            continue
+        if isinstance(item, Override):
+            if base is None:
+                problems.append(report("override-stray", source, item.span))
+                continue
+            for name in defines(item.item):
+                if name not in known:
+                    problems.append(report("override-nothing", source, item.span, name=name,
+                                           parent=base.name))
+                replaced[name] = None
+            kept.append(Part(item.item, source))
+            continue
+        for name in defines(item):
+            if name in known and base is not None:
+                problems.append(report("needs-override", source, item.span, name=name,
+                                       parent=base.name))
+        kept.append(part)
+    if problems:
+        raise SpecError(problems)
+    remaining = []
+    for part in inherited:
+        item = part.item
+        if isinstance(item, HyperLine):
+            items = tuple(h for h in item.items if h.name not in replaced)
+            if items:
+                remaining.append(Part(HyperLine(items, item.domain, item.span), part.source, True))
+        elif not set(defines(item)) & set(replaced):
+            remaining.append(part)
+    return remaining + kept

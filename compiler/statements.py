@@ -1,0 +1,268 @@
+"""The statements of a spec gathered: functions written out, choices decided, blocks opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from thetaprime.check.names import outputs
+from thetaprime.collect import Tables, read_type
+from thetaprime.decide import FALSE, TRUE, Decide
+from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.expand import Expander
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols
+from thetaprime.ir import Draw, Equation, First, Statement, When, reads
+from thetaprime.source import NOWHERE, Source, Span
+from thetaprime.syntax import (
+    ConstDecl,
+    DrawLine,
+    EquationLine,
+    EveryBlock,
+    Hold,
+    IfBlock,
+    StateDecl,
+    StatementLine,
+)
+from thetaprime.types import PER_ENTRY, Type
+
+
+Ready = Callable[[Expr, Source], Expr]
+
+
+@dataclass(frozen=True)
+class RawState:
+    """A state before typing; ``type`` None: not declared. ``local``: brought by a function."""
+
+    name: str
+    type: Type | None
+    start: Expr | Draw
+    constant: bool
+    local: bool
+    span: Span
+    source: Source
+
+
+@dataclass
+class Program:
+    """The statements and states of one choice, untyped and unsorted."""
+
+    body: list[Statement] = field(default_factory=list)
+    states: list[RawState] = field(default_factory=list)
+    evaluate: tuple[Expr, Source] | None = None
+    draw_types: dict[Sym, Type] = field(default_factory=dict)
+    inherited: set[Sym] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def expressions(self) -> Iterator[tuple[Expr, Source]]:
+        """Every expression of the step and of `eval`, with the source of its spans."""
+        for statement in self.body:
+            yield from _expressions(statement)
+        if self.evaluate is not None:
+            yield self.evaluate
+
+
+def _expressions(statement: Statement) -> Iterator[tuple[Expr, Source]]:
+    if isinstance(statement, When):
+        yield statement.condition, statement.source
+        for inner in (*statement.then, *statement.otherwise):
+            yield from _expressions(inner)
+    else:
+        for expr in reads(statement):
+            yield expr, statement.source
+
+
+def gather(tables: Tables, decide: Decide) -> Program:
+    """The program of a spec's tables for one choice of its static hyperparameters."""
+    program = Program()
+    taken = {*tables.hypers, *tables.states, tables.point, "t", "g", "G", "x"}
+    taken |= {name for line, _ in tables.statements for name in _names(line)}
+    expander = Expander(tables.functions, taken)
+
+    def ready(expr: Expr, source: Source) -> Expr:
+        return decide.fold(_oracles(expander.expand(expr, source), tables), source)
+
+    for declared, part in tables.states.values():
+        _add_state(program, tables, declared, part.source, ready)
+    for line, part in tables.statements:
+        found = _statement(line, part.source, ready, tables, program)
+        program.body += found
+        if part.inherited:
+            program.inherited.update(o for s in found for o in outputs(s))
+    if tables.train is not None:
+        _train(program, tables, ready)
+    if tables.evaluate is not None:
+        value, where = tables.evaluate
+        program.evaluate = (ready(value, where), where)
+    for state, source in expander.states:
+        kind = None if state.type is None else read_type(tables, state.type, source, PER_ENTRY)
+        program.states.append(RawState(state.name, kind, decide.fold(state.value, source), False,
+                                       True, state.span, source))
+    for equation, source in expander.equations:
+        value = decide.fold(_oracles(equation.value, tables), source)
+        program.body.append(Equation(equation.target, value, source))
+    holds = [(line, part) for line, part in tables.statements if isinstance(line, Hold)]
+    for line, part in holds:
+        assert isinstance(line, Hold)
+        _hold(program, ready(line.condition, part.source), part.source)
+    program.problems += expander.problems
+    return program
+
+
+def _names(line: StatementLine) -> Iterator[str]:
+    match line:
+        case EquationLine(target):
+            yield target.name
+        case DrawLine(name):
+            yield name
+        case IfBlock(_, then, otherwise) | EveryBlock(_, _, then, otherwise):
+            for inner in (*then, *otherwise):
+                yield from _names(inner)
+
+
+def _oracles(expr: Expr, tables: Tables) -> Expr:
+    """``loss(x)`` and ``grad(x)`` at the point that training holds are inputs of the step."""
+    point = Sym(tables.point)
+    given = {Apply("loss", (point,)): Sym("loss"),
+             Apply("grad", (point,)): Sym(tables.gradient)}
+
+    def change(node: Expr) -> Expr:
+        symbol = given.get(node) if isinstance(node, Apply) else None
+        return node if symbol is None else replace(symbol, span=node.span)
+
+    return rewrite(expr, change)
+
+
+def _add_state(
+    program: Program, tables: Tables, declared: StateDecl | ConstDecl, source: Source, ready: Ready,
+) -> None:
+    name, span = declared.name, declared.span
+    kind = None
+    if declared.type is not None:
+        kind = read_type(tables, declared.type, source, PER_ENTRY)
+    value = ready(declared.value, source)
+    start: Expr | Draw = value
+    constant = isinstance(declared, ConstDecl)
+    if isinstance(declared, StateDecl) and declared.how == "~":
+        assert isinstance(value, Apply)
+        start = Draw(Sym(name), value.op, value.args, source)  # type: ignore[arg-type]
+    elif isinstance(declared, StateDecl) and declared.how == "first":
+        program.body.append(First(Sym(name, span=span), value, source))
+        start = Num("0", span=span)
+    if tables.train is not None and not isinstance(start, Draw):
+        # Before the first step the parameter is what training holds.
+        start = substitute(start, {Sym(tables.parameter): Sym(tables.point)})
+    program.states.append(RawState(name, kind, start, constant, False, span, source))
+
+
+def _train(program: Program, tables: Tables, ready: Ready) -> None:
+    """``train y = f(x, z)``: x becomes a state that starts where training does, y' = f(x', z')."""
+    assert tables.train is not None
+    train, source = tables.train
+    value = ready(train.value, source)
+    states = {s.name for s in program.states if not s.constant} | {tables.parameter}
+    constants = {s.name for s in program.states if s.constant}
+    after: dict[Sym, Expr] = {}
+    for symbol in symbols(value):
+        if symbol.name in states and not symbol.prime:
+            after[symbol] = replace(symbol, prime=True)
+        elif symbol == Sym("t"):
+            after[symbol] = Apply("+", (symbol, Num("1")), span=symbol.span)
+        elif symbol.name not in (*tables.hypers, *constants):
+            program.problems.append(report("train-reads", source, symbol.span, name=str(symbol)))
+    program.states.append(RawState(tables.parameter, PER_ENTRY, Sym(tables.point), False, False,
+                                   train.span, source))
+    target = Sym(tables.point, True, span=train.span)
+    program.body.append(Equation(target, substitute(value, after), source))
+
+
+def _statement(
+    line: StatementLine, source: Source, ready: Ready, tables: Tables, program: Program
+) -> list[Statement]:
+    match line:
+        case EquationLine(target, value):
+            return [Equation(target, ready(value, source), source)]
+        case DrawLine(name, value, kind, span):
+            call = ready(value, source)
+            assert isinstance(call, Apply)
+            target = Sym(name, span=span, spelled=line.spelled)
+            program.draw_types[target] = read_type(tables, kind, source, PER_ENTRY)
+            return [Draw(target, call.op, call.args, source)]  # type: ignore[arg-type]
+        case Hold():
+            return []
+        case IfBlock(condition, then, otherwise):
+            chosen = ready(condition, source)
+        case EveryBlock(period, start, then, otherwise):
+            chosen = fires(ready(period, source), ready(start, source), line.span)
+    first = [s for inner in then for s in _statement(inner, source, ready, tables, program)]
+    second = [s for inner in otherwise for s in _statement(inner, source, ready, tables, program)]
+    if chosen in (TRUE, FALSE):
+        return first if chosen == TRUE else second
+    return [_balanced(chosen, first, second, source, tables)]
+
+
+def fires(period: Expr, start: Expr, span: Span = NOWHERE) -> Expr:
+    """t = start, start + period, ...: ``t >= s and mod(t - s, k) == 0``."""
+    t = Sym("t", span=span)
+    since = Apply("-", (t, start), span=span)
+    phase = Apply("mod", (since, period), span=span)
+    return Apply("and", (Apply(">=", (t, start), span=span),
+                         Apply("==", (phase, Num("0", span=span)), span=span)), span=span)
+
+
+def _balanced(
+    condition: Expr, then: list[Statement], otherwise: list[Statement], source: Source,
+    tables: Tables,
+) -> When:
+    """Both branches with an equation for every state that either defines: it holds elsewhere."""
+    held = {*tables.states, tables.point, tables.parameter}
+
+    def missing(branch: list[Statement], other: list[Statement]) -> list[Statement]:
+        own = {o for s in branch for o in outputs(s)}
+        lacking = dict.fromkeys(
+            o for s in other for o in outputs(s) if o.prime and o not in own and o.name in held)
+        return [Equation(o, replace(o, prime=False), source) for o in lacking]
+
+    return When(condition, (*then, *missing(then, otherwise)),
+                (*otherwise, *missing(otherwise, then)), source)
+
+
+def _hold(program: Program, condition: Expr, source: Source) -> None:
+    """``hold when c``: under c every state and the parameter are what they were.
+
+    What c reads is computed before; a new value that it reads goes by the name ``m_step`` there.
+    """
+    maker = {o: s for s in program.body for o in outputs(s)}
+    wanted = list(symbols(condition))
+    before: list[Statement] = []
+    while wanted:
+        made = maker.get(wanted.pop())
+        if made is not None and made not in before:
+            before.append(made)
+            wanted += [s for e in reads(made) for s in symbols(e)]
+    renamed: dict[Sym, Expr] = {
+        o: Sym(f"{o.name}_step", span=o.span) for s in before for o in outputs(s) if o.prime}
+    rest = [s for s in program.body if s not in before]
+    ahead = [_renamed(s, renamed) for s in before]
+    after = [Equation(o, new, source) for o, new in renamed.items()]
+    then = [Equation(o, replace(o, prime=False), source)
+            for s in (*rest, *after) for o in outputs(s) if o.prime]
+    firsts = [s for s in rest if isinstance(s, First)]
+    rest = [s for s in rest if not isinstance(s, First)]
+    program.body = [*ahead, *firsts, When(substitute(condition, renamed), tuple(then),
+                                          (*rest, *after), source)]
+
+
+def _renamed(statement: Statement, names: dict[Sym, Expr]) -> Statement:
+    match statement:
+        case Equation(target, value, source):
+            new = names.get(target, target)
+            assert isinstance(new, Sym)
+            return Equation(new, substitute(value, names), source)
+        case First(target, value, source):
+            return First(target, substitute(value, names), source)
+        case Draw(target, distribution, args, source):
+            return Draw(target, distribution, tuple(substitute(a, names) for a in args), source)
+        case When(condition, then, otherwise, source):
+            return When(substitute(condition, names), tuple(_renamed(s, names) for s in then),
+                        tuple(_renamed(s, names) for s in otherwise), source)

@@ -1,0 +1,272 @@
+"""What the user wrote, one node for each construct of the grammar.
+
+Expressions are those of `expr`, untyped: an `Apply` carries any name. Spans stand outside equality,
+so that ``parse(format(spec)) == parse(spec)`` is a one-line test. Comments belong to the text, not
+to the tree; the formatter reads them from the source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from thetaprime.expr import Apply, Expr, Sym
+from thetaprime.source import NOWHERE, Span
+
+
+def _span() -> Span:
+    return field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """``scalar`` · ``per tensor`` · ``per entry[lanes]`` · ``int`` · the name of an axis."""
+
+    base: str
+    axes: tuple[str, ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    name: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRef:
+    """``AdamW with wd = 0`` · ``SAM(SGD)`` · ``AdamW on clip_norm(1.0)``."""
+
+    name: str
+    args: tuple[SpecRef | Expr, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    on: SpecRef | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    text: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Cite:
+    text: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    text: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    name: str
+    type: TypeName | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class AxisDecl:
+    """``axis lanes``; its length is that of the lists along it."""
+
+    name: str
+    length: str | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    low: Expr
+    high: Expr
+    low_closed: bool
+    high_closed: bool
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    names: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class HyperItem:
+    name: str
+    type: TypeName | None
+    default: Expr | None
+    span: Span = _span()
+    spelled: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HyperLine:
+    """Hyperparameters that share a line because they share a range."""
+
+    items: tuple[HyperItem, ...]
+    domain: Interval | Choices | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class StateDecl:
+    name: str
+    type: TypeName | None
+    how: Literal["=", "first", "~"]
+    value: Expr
+    span: Span = _span()
+    spelled: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ConstDecl:
+    name: str
+    type: TypeName | None
+    value: Expr
+    span: Span = _span()
+    spelled: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    name: str
+    value: Expr
+    span: Span = _span()
+    spelled: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    name: str | None
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class EquationLine:
+    target: Sym
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawLine:
+    name: str
+    value: Apply
+    type: TypeName | None
+    span: Span = _span()
+    spelled: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IfBlock:
+    condition: Expr
+    then: tuple[StatementLine, ...]
+    otherwise: tuple[StatementLine, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class EveryBlock:
+    """Fires at t = start, start + period, ..."""
+
+    period: Expr
+    start: Expr
+    then: tuple[StatementLine, ...]
+    otherwise: tuple[StatementLine, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    condition: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Replaces what the extended spec says: an equation, a hyperparameter or a state."""
+
+    item: EquationLine | HyperLine | StateDecl
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A condition of a claim: an equation ``left = right``, or a relation alone."""
+
+    left: Expr
+    right: Expr | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    target: Sym
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One of the forms of a claim.
+
+    ``subject`` is a relation or equation (`Fact`), the spec that it equals, the changes or named
+    symmetry (words) that it is invariant under, or (count, oracle) for a cost.
+    """
+
+    form: Literal["fact", "equals", "invariant", "symmetry", "cost"]
+    subject: Fact | SpecRef | tuple[Change, ...] | tuple[str, ...]
+    when: tuple[Fact, ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """``fn name(parameters over extents)``: an expression, or equations with states of their own."""
+
+    name: str
+    parameters: tuple[str, ...]
+    extents: tuple[str, ...]
+    items: tuple[Item, ...]
+    result: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A construct that the language has and this version does not carry yet."""
+
+    word: str
+    text: str
+    span: Span = _span()
+
+
+StatementLine = EquationLine | DrawLine | IfBlock | EveryBlock | Hold
+Item = (
+    Doc | Cite | Note | Param | AxisDecl | HyperLine | StateDecl | ConstDecl | Train | Evaluate
+    | Override | Claim | Function | Later | StatementLine
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """``optimizer NAME(parameters) extends PARENT`` or ``optimizer NAME = VALUE``, and its body."""
+
+    kind: str
+    name: str
+    parameters: tuple[str, ...]
+    extends: SpecRef | None
+    value: SpecRef | None
+    items: tuple[Item, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    definitions: tuple[Definition, ...]
+    functions: tuple[Function, ...]
