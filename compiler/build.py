@@ -69,7 +69,8 @@ def canonical(name: str) -> str:
 def _span(children: Children) -> Span:
     spans = [
         Span(c.start_pos or 0, c.end_pos or 0) if isinstance(c, Token) else c.span
-        for c in children if isinstance(c, Token) or hasattr(c, "span")
+        for c in children
+        if (isinstance(c, Token) and c.type != "_NL") or hasattr(c, "span")
     ]
     return Span(min(s.start for s in spans), max(s.end for s in spans)) if spans else Span(0, 0)
 
