@@ -16,8 +16,11 @@ from thetaprime.types import SCALAR, Extent, Type, join
 
 Plain = Equation | First | Draw
 # Names that the generated text itself uses where quantities are named.
-RESERVED = {"t", "count", "dtype", "extra", "grads", "hypers", "index", "init", "jax", "jnp", "leaf",
-            "math", "params", "seed", "state", "structure", "update", "value"}
+RESERVED = {
+    "t", "count", "dtype", "evaluate", "extra", "grads", "hypers", "index", "init", "jax", "jnp",
+    "leaf", "leaf_1", "leaf_2", "leaf_3", "leaf_4", "math", "params", "seed", "state", "structure",
+    "update", "value",
+}
 STEP_COUNT = Sym("count", type=Type(Extent.SCALAR, kind="int"))
 # Pseudo-operations that `aligned` puts around arguments.
 _TALL, _PLACE = "@tall", "@place"
@@ -50,6 +53,10 @@ class Writer:
 
     def _call(self, expr: Apply, args: list[str]) -> str:
         if expr.over:
+            arg = expr.args[0]
+            if expr.op == "size":  # only the shape counts
+                alike = (n for n in walk(arg) if isinstance(n, Sym) and n.type == arg.type)
+                args = [self.show(next(alike, arg))]
             return self._reduction(expr, args[0])
         if expr.op == _TALL:
             assert self.like is not None
@@ -88,8 +95,8 @@ class Writer:
         initial = {"max": ", initial=-jnp.inf", "min": ", initial=jnp.inf"}.get(row.combine, "")
         return f"jnp.{row.array}({inside}{axis}{initial})"
 
-    def statement(self, statement: Plain, scalar: bool) -> list[str]:
-        """The lines that compute a statement; ``scalar`` for one that is not inside of a leaf."""
+    def statement(self, statement: Plain) -> list[str]:
+        """The lines that compute a statement."""
         name = self.name(statement.target)
         match statement:
             case Equation(target, value):
@@ -97,14 +104,14 @@ class Writer:
             case First(target, value):
                 return [f"{name} = jnp.where(t == 1, {self._filled(target, value)}, {name})"]
             case Draw():
-                return self.draw(statement, "count", scalar)
+                return self._draw(statement)
 
-    def draw(self, draw: Draw, step: str, scalar: bool) -> list[str]:
-        """The lines of a draw at ``step``: standard bits first, then location and scale."""
+    def _draw(self, draw: Draw) -> list[str]:
+        """The lines of a draw: standard numbers first, then location and scale."""
         target = draw.target
         kind = typed(target)
         axes = [str(self.lengths[a]) for a in kind.axes]
-        if scalar or self.like is None:
+        if self.like is None:
             leaf, entries, dtype = "0", [], "dtype"
         else:
             like = self.name(self.like)
@@ -113,7 +120,7 @@ class Writer:
         dims = [*axes, *entries]
         shape = entries[0][1:] if dims == entries and entries else _tuple(dims)
         rest = "".join(f", {self.show(a)}" for a in draw.args if draw.distribution == "bernoulli")
-        call = (f"_{draw.distribution}(seed, 0x{name_hash(target.name):08X}, {step}, {leaf}, "
+        call = (f"_{draw.distribution}(seed, 0x{name_hash(target.name):08X}, count, {leaf}, "
                 f"{shape}, {dtype}{rest})")
         name = self.name(target)
         lines = [f"{name} = {call}"]
@@ -160,16 +167,17 @@ def _transformed(draw: Draw) -> Expr:
     target = draw.target
     if draw.distribution not in ("normal", "uniform") or not draw.args:
         return target
-    standard = (Num("0", SCALAR), Num("1", SCALAR))
-    low, high = (*draw.args, *standard[len(draw.args):])
+    zero, one = Num("0", SCALAR), Num("1", SCALAR)
+    low = draw.args[0]
+    high: Expr = draw.args[1] if len(draw.args) > 1 else one
     kind = join((typed(target), typed(low), typed(high)))
     width = high
-    if draw.distribution == "uniform" and low != standard[0]:
+    if draw.distribution == "uniform" and low != zero:
         width = Apply("-", (high, low), type=join((typed(low), typed(high))))
     scaled: Expr = target
-    if width != standard[1]:
+    if width != one:
         scaled = Apply("*", (width, target), type=kind)
-    return scaled if low == standard[0] else Apply("+", (low, scaled), type=kind)
+    return scaled if low == zero else Apply("+", (low, scaled), type=kind)
 
 
 # Alignment of named axes.

@@ -146,6 +146,11 @@ def _tall(a, like):
     """`a` with an axis of length 1 for each of `like`, so that it varies along its own only."""
     return jnp.reshape(a, jnp.shape(a) + (1,) * jnp.ndim(like))
 ''',
+    "_copy": '''
+def _copy(params):
+    """The parameters in arrays of their own."""
+    return jax.tree.map(lambda p: jnp.array(p, dtype=jnp.result_type(p)), params)
+''',
     "_full": '''
 def _full(params, value, *axes):
     """`value` in the shape and dtype of each parameter, after `axes`."""

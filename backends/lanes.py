@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
 
-from thetaprime.expr import Apply, Expr, Num, Sym
+from thetaprime.expr import Apply, Expr, Num, Sym, substitute
 from thetaprime.ir import Draw, Equation, First, State, Statement, Step, When, reads, statements
-from thetaprime.ops import REDUCTIONS
-from thetaprime.types import Type
+from thetaprime.ops import REDUCTIONS, Reduction
+from thetaprime.types import SCALAR, Type
 
 Index = Mapping[str, int]
 
@@ -24,7 +24,7 @@ _JOIN = {"add": "+", "max": "max", "min": "min", "and": "and", "or": "or"}
 
 @dataclass(frozen=True)
 class Lanes:
-    """``name_of[symbol, index]`` is the unrolled symbol; ``axes`` the axes of every symbol."""
+    """The lengths of the axes, and the axes of every symbol."""
 
     lengths: dict[str, int]
     axes: dict[str, tuple[str, ...]]
@@ -35,11 +35,15 @@ class Lanes:
         return list(product(*(range(self.lengths[a]) for a in self.axes.get(name, ()))))
 
     def name(self, name: str, index: tuple[int, ...]) -> str:
-        """The name of one lane: ``v_0``, or ``v__0`` when the spec itself has a ``v_0``."""
+        """The name of one lane: ``v_0``."""
+        return self.bar(name).join([name, *map(str, index)])
+
+    def bar(self, name: str) -> str:
+        """What stands before the number of a lane: ``_``, or more when the spec has a ``v_0``."""
         bar = "_"
-        while index and bar.join([name, *map(str, index)]) in self.taken:
+        while any(other.startswith(f"{name}{bar}") for other in self.taken):
             bar += "_"
-        return bar.join([name, *map(str, index)])
+        return bar
 
 
 def lanes_of(step: Step) -> Lanes:
@@ -64,19 +68,29 @@ def unroll(expr: Expr, lanes: Lanes, index: Index) -> Expr:
             at = tuple(index[a] for a in lanes.axes.get(name, ()))
             return replace(expr, name=lanes.name(name, at), type=_flat(expr.type),
                            spelled="" if at else expr.spelled)
-        case Apply(op, (argument,), (axis,)) if axis in lanes.lengths:
-            row, length = REDUCTIONS[op], lanes.lengths[axis]
-            count = Num(str(length), expr.type)
-            if row.array == "size":
-                return count
-            terms = [unroll(argument, lanes, {**index, axis: i}) for i in range(length)]
-            total = reduce(lambda a, b: Apply(_JOIN[row.combine], (a, b), type=a.type), terms)
-            return Apply("/", (total, count), type=total.type) if row.array == "mean" else total
+        case Apply(op, (argument,), over) if any(axis in lanes.lengths for axis in over):
+            return _joined(expr, argument, REDUCTIONS[op], lanes, index)
         case Apply("list", items) if expr.type is not None and expr.type.axes:
             return unroll(items[index[expr.type.axes[0]]], lanes, index)
         case Apply(_, args):
             inside = tuple(unroll(a, lanes, index) for a in args)
             return replace(expr, args=inside, type=_flat(expr.type))
+
+
+def _joined(expr: Apply, argument: Expr, row: Reduction, lanes: Lanes, index: Index) -> Expr:
+    """A reduction over axes as its terms; over tensors or the model beside, it stays inside."""
+    axes = [axis for axis in expr.over if axis in lanes.lengths]
+    rest = tuple(axis for axis in expr.over if axis not in lanes.lengths)
+    flat = _flat(expr.type)
+    terms: list[Expr] = []
+    for at in product(*(range(lanes.lengths[a]) for a in axes)):
+        term = unroll(argument, lanes, {**index, **dict(zip(axes, at, strict=True))})
+        terms.append(Apply(expr.op, (term,), rest, flat) if rest else term)
+    count = Num(str(len(terms)), SCALAR)
+    if row.array == "size":
+        return Apply("*", (count, terms[0]), type=flat) if rest else count
+    total = reduce(lambda a, b: Apply(_JOIN[row.combine], (a, b), type=flat), terms)
+    return Apply("/", (total, count), type=flat) if row.array == "mean" else total
 
 
 def _each(target: Sym, lanes: Lanes) -> Iterable[tuple[Sym, Index]]:
@@ -96,22 +110,27 @@ def unroll_body(body: Iterable[Statement], lanes: Lanes) -> tuple[Statement, ...
         for target, index in _each(statement.target, lanes):
             inside = tuple(unroll(e, lanes, index) for e in reads(statement))
             match statement:
-                case Equation():
-                    out.append(Equation(target, inside[0]))
-                case First():
-                    out.append(First(target, inside[0]))
-                case Draw(_, distribution):
-                    out.append(Draw(target, distribution, inside))
+                case Equation() | First():
+                    out.append(replace(statement, target=target, value=inside[0]))
+                case Draw():
+                    out.append(replace(statement, target=target, args=inside))
     return tuple(out)
 
 
 def start_body(states: Iterable[State], lanes: Lanes) -> tuple[Statement, ...]:
-    """The starting values of states as equations of their primed names."""
+    """The starting values of states as equations of their primed names, constants first; a start
+    that reads another state reads where that starts. Those that start at zero are left out."""
     body: list[Statement] = []
-    for state in states:
+    known: dict[Sym, Expr] = {}
+    for state in sorted(states, key=lambda s: not s.constant):
         target = Sym(state.name, True, state.type)
+        if isinstance(state.start, Num) and state.start.value == 0:
+            known[Sym(state.name)] = state.start
+            continue
         if isinstance(state.start, Draw):
-            body.append(replace(state.start, target=target))
+            args = tuple(substitute(a, known) for a in state.start.args)
+            body.append(replace(state.start, target=target, args=args))
         else:
-            body.append(Equation(target, state.start))
+            body.append(Equation(target, substitute(state.start, known), state.source))
+        known[Sym(state.name)] = target
     return unroll_body(body, lanes)

@@ -19,5 +19,5 @@ def load(text: str, name: str) -> ModuleType:
     module.__file__ = path
     linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
     sys.modules[full] = module
-    exec(compile(text, path, "exec"), module.__dict__)
+    exec(compile(text, path, "exec", dont_inherit=True), module.__dict__)
     return module

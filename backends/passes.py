@@ -11,7 +11,7 @@ never overwritten while a later sweep still needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thetaprime.backends.phases import Plain, hoist, over_model
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols
@@ -81,13 +81,9 @@ def _means(expr: Expr) -> Expr:
 
 def _change(statement: Plain, change: Mapping[Sym, Expr]) -> Plain:
     inside = [substitute(rewrite(e, _means), dict(change)) for e in reads(statement)]
-    match statement:
-        case Equation(target):
-            return Equation(target, inside[0])
-        case First(target):
-            return First(target, inside[0])
-        case Draw(target, distribution):
-            return Draw(target, distribution, tuple(inside))
+    if isinstance(statement, Draw):
+        return replace(statement, args=tuple(inside))
+    return replace(statement, value=inside[0])
 
 
 def _prepared(body: Iterable[Statement], inputs: Iterable[Sym]) -> tuple[Plain, ...]:

@@ -159,17 +159,14 @@ def _choose(block: Block, index: int, line: Line) -> str:
             return True
         if line.kind == "if":
             # Its own branches may read the old value of an array up to their last line.
-            return held.op == INPUT and last[held] <= region and _only_inside(held, index)
+            return held.op == INPUT and last[held] <= region
         return last[held] == index and _may_overwrite(block, node, register, index)
-
-    def _only_inside(held: Node, start: int) -> bool:
-        return last[held] > start
 
     def fits(register: str) -> bool:
         due = block.due.get(register)
         return due is None or due[0] is node or last.get(node, index) <= due[1]
 
-    own = [s for s in homes if free(s)]
+    own = [s for s in homes if free(s)] or _branch_home(block, node, region)
     if own:
         return own[0]
     mark = "?" if node.boolean else "#"
@@ -187,18 +184,36 @@ def _choose(block: Block, index: int, line: Line) -> str:
     return fresh
 
 
+def _branch_home(block: Block, node: Node, region: int) -> list[str]:
+    """The register of the choice that this value is a branch of, when nothing reads that later in
+    the branch: then the value is made where it is wanted."""
+    lines = block.lines
+    at = block.last.get(node, region)
+    if at >= len(lines) or lines[at].kind != "move":
+        return []
+    target = lines[at].node
+    if target not in block.place:
+        return []
+    wanted = any(line.kind == "move" and line.node is target and line.branch != lines[at].branch
+                 and line.node.args[line.branch] is node for line in lines)
+    register = block.place[target]
+    later = any(block.place.get(a) == register and a.op == INPUT
+                for line in lines[region + 1:at] for a in _read(line) if isinstance(a, Node))
+    read = sum(arg is node for line in lines for arg in _read(line))
+    return [] if wanted or later or read > 1 else [register]
+
+
 def _may_overwrite(block: Block, node: Node, register: str, index: int) -> bool:
     """Whether a line may write where it reads. A selection writes in two steps: over the second
     branch freely, over the first only when its mask may be turned round."""
     if node.op != SELECT:
         return True
-    mask, yes, no = node.args
-    where = {a: block.place[a] for a in (mask, yes, no) if isinstance(a, Node)}
-    if isinstance(no, Node) and where[no] == register:
+    mask, yes, no = (a if isinstance(a, Node) else None for a in node.args)
+    if no is not None and block.place[no] == register:
         return True
-    turned = isinstance(mask, Node) and block.last[mask] == index and mask is not no
-    return isinstance(yes, Node) and where[yes] == register and turned and where.get(
-        mask) != register
+    assert mask is not None
+    turned = block.last[mask] == index and block.place[mask] != register
+    return yes is not None and block.place[yes] == register and turned
 
 
 Spell = Callable[[Expr], str]
@@ -247,7 +262,7 @@ def text(
                 used.add(function)
                 say(f"{names[line.target.name]} = {function}.reduce({at(node)})")
             case "if":
-                say(f"if {spell(_scalar(node.args[0]))}:")
+                say(f"if {at(node.args[0])}:")
                 depth += 1
             case "else":
                 depth -= 1
@@ -255,6 +270,7 @@ def text(
                 depth += 1
             case "end":
                 depth -= 1
+                _tidy(out, depth)
             case "move":
                 value = node.args[line.branch]
                 if not (isinstance(value, Node) and at(value) == at(node)):
@@ -266,7 +282,7 @@ def text(
             case "op" if node.op == COPY:
                 call("copyto", at(node), at(node.args[0]))
             case "op" if node.op in _DRAWS:
-                say(f"{at(node)}[...] = {spell(Sym(f'{node.op} {node.name}'))}")
+                say(f"{at(node)}[...] = {names[f'{node.op} {node.name}']}")
             case "op":
                 function = _UFUNCS.get(node.op) or OPS[node.op].array
                 call(function, *(at(a) for a in node.args), out=at(node))
@@ -276,6 +292,15 @@ def text(
     return out, used
 
 
-def _scalar(value: Operand) -> Expr:
-    assert not isinstance(value, Node)
-    return value
+
+def _tidy(out: list[str], depth: int) -> None:
+    """Drop the branch of the conditional that ends here which does nothing."""
+    indent = "    " * depth
+    start = max(i for i, line in enumerate(out) if line.startswith(f"{indent}if "))
+    turn = max(i for i, line in enumerate(out) if line == f"{indent}else:")
+    idle = f"{indent}    pass"
+    if out[turn + 1:] == [idle]:
+        del out[turn:]
+    elif out[start + 1:turn] == [idle]:
+        condition = out[start].removeprefix(f"{indent}if ").removesuffix(":")
+        out[start:turn + 1] = [f"{indent}if not {condition}:"]

@@ -131,13 +131,13 @@ class _Printer:
                 self.place(span.start, span.end, f"if {spec_text(condition)}:", depth)
                 self._suites(then, otherwise, depth)
             case EveryBlock(period, start, then, otherwise, span):
-                head = f"every {spec_text(period)} from {spec_text(start)}:"
-                self.place(span.start, span.end, head, depth)
+                self.place(span.start, span.end,
+                           f"every {spec_text(period)} from {spec_text(start)}:", depth)
                 self._suites(then, otherwise, depth)
             case Function(name, parameters, extents, items, result, span) if items:
                 over = f" over {', '.join(extents)}" if extents else ""
-                start = span.start + len("fn ")
-                self.place(span.start, start, f"fn {name}({', '.join(parameters)}{over}):", depth)
+                head = span.start + len("fn ")
+                self.place(span.start, head, f"fn {name}({', '.join(parameters)}{over}):", depth)
                 for inner in items:
                     self.item(inner, depth + 1)
                 self.place(result.span.start, result.span.end, f"return {spec_text(result)}",

@@ -68,11 +68,11 @@ def find(name: str, source: Source, span: Span) -> tuple[Definition, Source]:
     if beside is not None and beside.is_dir():
         own = Path(source.name)
         candidates |= {key(p.stem): p for p in sorted(beside.glob("*.opt")) if p != own}
-    entry = candidates.get(key(name))
-    if entry is None:
+    chosen = candidates.get(key(name))
+    if chosen is None:
         near = closest(key(name), list(candidates))
         hint = (f"did you mean `{near}`?" if near else
                 f"write {key(name)}.opt beside this file, or see `thetaprime list`")
         raise SpecError([report("unknown-spec", source, span, name=name, hints=(hint,))])
-    found = Source(str(entry), entry.read_text("utf-8"))
+    found = Source(str(chosen), chosen.read_text("utf-8"))
     return definition(parse(found), found), found

@@ -152,10 +152,7 @@ def _check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
         report("missing-prime", part.source, declared.span, name=name)
         for name, (declared, part) in tables.states.items()
         if isinstance(declared, StateDecl) and Sym(name, True) not in seen]
-    if not seen & {Sym(tables.point, True), Sym(tables.parameter, True)}:
-        problems.append(report("no-step", tables.flat.source, tables.flat.span,
-                               name=tables.parameter))
-    elif tables.train is not None and Sym(tables.parameter, True) not in seen:
+    if Sym(tables.parameter, True) not in seen:
         problems.append(report("no-step", tables.flat.source, tables.flat.span,
                                name=tables.parameter))
     return problems + _half_defined(program)

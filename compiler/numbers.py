@@ -42,8 +42,8 @@ class Field:
         return np.asarray(value, self.dtype)
 
     def function(self, name: str) -> Callable[..., Any]:
-        found = self.functions.get(name)
-        return found if found is not None else getattr(np, name)
+        found: Callable[..., Any] = self.functions.get(name) or getattr(np, name)
+        return found
 
 
 def _objectwise(function: Callable[..., Any], arity: int) -> Callable[..., Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -124,13 +125,11 @@ class Optimizer:
 
     def code(self, target: Target, **choices: Any) -> str:
         """The text of a program for "jax" or "numpy"."""
-        if target == "jax":
-            from thetaprime.backends.to_jax import emit
-        elif target == "numpy":
-            from thetaprime.backends.to_numpy import emit
-        else:
+        if target not in ("jax", "numpy"):
             raise CallError(f"there is no backend `{target}`: jax, numpy")
-        return emit(self.step(**self.split(choices)[0]))
+        backend = import_module(f"thetaprime.backends.to_{target}")
+        text: str = backend.emit(self.step(**self.split(choices)[0]))
+        return text
 
     def to_jax(self, **hypers: Any) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
@@ -179,7 +178,7 @@ class Optimizer:
             if value is None and hyper.default is None:
                 raise CallError(f"`{self.name}` needs `{hyper.name}`: it has no default")
             if (isinstance(value, int | float) and hyper.range is not None
-                    and not (value in hyper.range)):
+                    and value not in hyper.range):
                 raise CallError(f"`{hyper.name}` = {value} of `{self.name}` is outside of its "
                                 f"range {range_text(hyper.range)}")
         return choices, values

@@ -1,4 +1,4 @@
-"""`extends`, `with` and `=`: syntax -> one flat optimizer, and where each part of it was written."""
+"""`extends`, `with` and `=`: syntax -> one flat optimizer; each part knows where it stands."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Flat:
     claims: tuple[tuple[Claim, Source], ...] = ()
 
 
-def resolve(definition: Definition, source: Source, find: Find, above: tuple[str, ...] = ()) -> Flat:
+def resolve(
+    definition: Definition, source: Source, find: Find, above: tuple[str, ...] = ()
+) -> Flat:
     """The flat optimizer of a definition. ``find`` brings the definitions of other names.
 
     Raises SpecError: unknown or circular names, overrides of nothing, missing overrides.
@@ -93,7 +95,9 @@ def resolve(definition: Definition, source: Source, find: Find, above: tuple[str
     )
 
 
-def resolve_reference(ref: SpecRef, source: Source, find: Find, above: tuple[str, ...] = ()) -> Flat:
+def resolve_reference(
+    ref: SpecRef, source: Source, find: Find, above: tuple[str, ...] = ()
+) -> Flat:
     """The flat optimizer that ``AdamW with wd = 0`` names."""
     if ref.args or ref.on is not None:
         raise SpecError([report("not-yet", source, ref.span, what="composition of specs is")])

@@ -25,7 +25,6 @@ from thetaprime.syntax import (
 )
 from thetaprime.types import PER_ENTRY, Type
 
-
 Ready = Callable[[Expr, Source], Expr]
 
 

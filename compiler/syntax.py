@@ -227,7 +227,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """``fn name(parameters over extents)``: an expression, or equations with states of their own."""
+    """``fn name(parameters over extents)``: a formula, or equations with states of their own."""
 
     name: str
     parameters: tuple[str, ...]

@@ -185,7 +185,8 @@ def test_a_function_state_has_the_type_of_what_it_keeps() -> None:
 
 
 def test_debias_divides_by_one_minus_the_product_of_the_decays() -> None:
-    step = spec("hyper b = 0.5 in [0, 1)\nstate m = 0\nm' = ema(m, g, b)\nx' = x - lr*debias(m', b)")
+    step = spec("hyper b = 0.5 in [0, 1)\nstate m = 0\nm' = ema(m, g, b)\n"
+                "x' = x - lr*debias(m', b)")
     history, _ = run(step, [1.0, 1.0, 1.0])
     np.testing.assert_allclose(history[2][0], X0 - 1.5)
 

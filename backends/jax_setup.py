@@ -1,0 +1,71 @@
+"""The lines with which a generated function brings in what it reads: hyperparameters, states."""
+
+from __future__ import annotations
+
+import re
+
+from thetaprime.backends.jax_plan import Plan
+from thetaprime.backends.jax_signature import compute_defaults
+from thetaprime.expr import Apply, Num, Sym, symbols
+from thetaprime.types import PER_ENTRY, Extent
+
+
+def columns_of(plan: Plan, first: Sym) -> list[Sym]:
+    """The symbols that stand for one array per tensor before the step, the first one first."""
+    step = plan.step
+    columns = [first, Sym(step.point, type=PER_ENTRY)]
+    columns += [Sym(s.name, type=s.type) for s in step.states
+                if s.type.extent is not Extent.SCALAR]
+    return list(dict.fromkeys(columns))
+
+
+def state_lines(plan: Plan, used: set[Sym]) -> list[str]:
+    writer = plan.writer
+    lines = []
+    if Sym(plan.step.point) in used:
+        lines.append(f"{writer.name(Sym(plan.step.point))} = _tensors(structure, params)")
+    for state in plan.step.states:
+        if Sym(state.name) not in used:
+            continue
+        name = writer.name(Sym(state.name))
+        scalar = state.type.extent is Extent.SCALAR
+        lines.append(f"{name} = state.{name}" if scalar
+                     else f"{name} = _tensors(structure, state.{name})")
+    return lines
+
+
+def closure(plan: Plan, used: set[Sym]) -> set[Sym]:
+    """The symbols used, and those that the defaults of hyperparameters among them read."""
+    used = set(used)
+    for hyper in reversed(plan.step.hypers):
+        if Sym(hyper.name) in used and isinstance(hyper.default, Num | Sym | Apply):
+            used |= symbols(hyper.default)
+    return used
+
+
+def hyper_lines(plan: Plan, used: set[Sym], count: str) -> list[str]:
+    """The values of the hyperparameters in use, at this step."""
+    needed = closure(plan, used)
+    traced = [h for h in plan.step.hypers if not h.static]
+    names = [plan.writer.name(Sym(h.name)) if Sym(h.name) in needed else "_" for h in traced]
+    if all(name == "_" for name in names):
+        return []
+    left = ", ".join(names) if len(names) > 1 else f"({names[0]},)"
+    kept = tuple(h for h in traced if Sym(h.name) in needed)
+    return [f"{left} = _values(hypers, {count}, dtype)",
+            *compute_defaults(kept, plan.writer, static=False)]
+
+
+def indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" if line else "" for line in lines]
+
+
+def needed_by(setup: list[str], body: list[str]) -> list[str]:
+    """The lines of a setup that what follows them reads, then the body."""
+    kept = list(body)
+    for line in reversed(setup):
+        names = re.findall(r"\w+", line.split(" = ")[0])
+        rest = "\n".join(kept)
+        if any(re.search(rf"(?<![\w.]){re.escape(n)}\b(?!=)", rest) for n in names if n != "_"):
+            kept.insert(0, line)
+    return kept

@@ -1,0 +1,59 @@
+"""The ``init`` of a generated JAX module: the state before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thetaprime.backends.jax_expr import typed
+from thetaprime.backends.jax_plan import Plan, copies, numeric, start_body, used_in
+from thetaprime.backends.jax_setup import hyper_lines, indented, needed_by
+from thetaprime.backends.jax_walks import walks
+from thetaprime.expr import Sym, symbols
+from thetaprime.ir import Draw, State
+from thetaprime.types import PER_ENTRY, Extent
+
+
+def init_lines(plan: Plan) -> list[str]:
+    step, writer = plan.step, plan.writer
+    point = Sym(step.point, type=PER_ENTRY)
+    wanted = [s.target for s in start_body(step)
+              if typed(s.target).extent is not Extent.SCALAR]
+    lines = walks(plan.start, wanted, replace(writer, like=point), [point])
+    fields = [f"{writer.name(Sym(s.name))}={_start(plan, s)}" for s in step.states]
+    body = [*lines, f"return {plan.state_class}(",
+            *(f"    {f}," for f in ("count=count", *fields)), ")"]
+    used = used_in(plan.start)
+    for state in step.states:
+        if numeric(state) and not isinstance(state.start, Draw):
+            used |= symbols(state.start)
+    setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
+             "count = jnp.zeros([], jnp.int32)", *hyper_lines(plan, used, "count"),
+             f"{writer.name(point)} = _tensors(structure, params)"]
+    return [f"def init(params: Any) -> {plan.state_class}:",
+            '    """The state before the first step."""', *indented(needed_by(setup, body))]
+
+
+def _start(plan: Plan, state: State) -> str:
+    """The expression of a state before the first step."""
+    writer = plan.writer
+    dims = [str(writer.lengths[a]) for a in state.type.axes]
+    more = "".join(f", {d}" for d in dims)
+    name = writer.name(Sym(state.name))
+    number = numeric(state)
+    value = name
+    if number and not isinstance(state.start, Draw):
+        value = writer.show(state.start)
+    if state.type.extent is Extent.SCALAR:
+        if number and value == "0":
+            return f"jnp.zeros({_shape(dims)}, dtype)"
+        return f"jnp.full({_shape(dims)}, {value}, dtype)"
+    if copies(state, plan.step.point):
+        return "_copy(params)"
+    full = "_full" if state.type.extent is Extent.ENTRY else "_full_per_tensor"
+    if number:
+        return f"{full}(params, {value}{more})"
+    return f"_tree(structure, {name}, {full}(params, 0{more}))"
+
+
+def _shape(dims: list[str]) -> str:
+    return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})" if dims else "[]"

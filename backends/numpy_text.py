@@ -1,0 +1,283 @@
+"""The fixed text of a generated NumPy module (trees, leaves, blocks), and how it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from thetaprime.backends.lanes import Lanes
+from thetaprime.ir import State, Step
+from thetaprime.types import Extent
+
+HEAD = '''
+# The bytes that the arrays of one block may take together: they stay in the cache of one core.
+BLOCK = 1 << 20
+# The blocks that a thread takes at a time, and the number of threads.
+CHUNK = 8
+THREADS = os.cpu_count() or 1
+_POOL = []
+'''
+
+TREES = '''
+def _walk(tree, others, path):
+    """Yield (path, leaf, leaves of the others there) of a tree of dicts, lists and tuples.
+
+    The keys of a dict go in sorted order. Where `tree` is None it has no leaf. Another tree may
+    have None where `tree` has a leaf, and must otherwise be alike; ValueError if it is not.
+    """
+    if tree is None:
+        return
+    if not isinstance(tree, (dict, list, tuple)):
+        yield path, tree, others
+        return
+    for name, other in others.items():
+        alike = isinstance(other, dict) == isinstance(tree, dict)
+        if not isinstance(other, (dict, list, tuple)) or not alike:
+            raise ValueError(f"{name} is unlike params at {path}: {type(other).__name__}"
+                             f" for {type(tree).__name__}")
+        mine = set(tree) if isinstance(tree, dict) else len(tree)
+        if mine != (set(other) if isinstance(other, dict) else len(other)):
+            raise ValueError(f"{name} is unlike params at {path}: it has other entries")
+    for key in _keys(tree):
+        inside = {name: other[key] for name, other in others.items()}
+        yield from _walk(tree[key], inside, f"{path}[{key!r}]")
+
+
+def _keys(tree):
+    if not isinstance(tree, dict):
+        return range(len(tree))
+    try:
+        return sorted(tree)
+    except TypeError:
+        return list(tree)
+
+
+def _map(function, tree):
+    """The tree of function(leaf), None where there is none."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        return {key: _map(function, value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        items = [_map(function, item) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return function(tree)
+
+
+def _like(params, *axes):
+    """A tree of zero arrays like the parameters, with axes before the parameter's own."""
+    def zeros(x):
+        x = np.asarray(x)
+        if not axes:
+            return np.zeros_like(x)
+        return np.zeros((*axes, *x.shape), x.dtype)
+    return _map(zeros, params)
+'''
+
+LEAVES = '''
+def _leaves(params, grads, state, stored=STORED):
+    """A dict for every parameter that has a gradient: its arrays by name, its index and size.
+
+    Without `grads` it is every parameter. Arrays of complex numbers are seen as pairs of reals; a
+    state along axes is one array for each position. ValueError where something does not fit.
+    """
+    others = {f"state[{name!r}]": state[name] for name in stored}
+    leaves = []
+    others = others if grads is None else {"grads": grads, **others}
+    for index, (path, x, rest) in enumerate(_walk(params, others, "params")):
+        if grads is not None and rest["grads"] is None:
+            continue
+        if not isinstance(x, np.ndarray) or (grads is not None and not x.flags.writeable):
+            what = "read-only" if isinstance(x, np.ndarray) else f"of type {type(x).__name__}"
+            raise ValueError(f"{path} cannot be updated in place: it must be a NumPy array that"
+                             f" can be written to, and it is {what}")
+        if x.dtype.kind in "?biu" or not np.can_cast(x.dtype, np.clongdouble):
+            raise ValueError(f"{path} has dtype {x.dtype}, which is not floating or complex")
+        leaf = {"_index": index, POINT: _pairs(x), "_size": _pairs(x).size}
+        if grads is not None:
+            g = np.asarray(rest["grads"])
+            if g.shape != x.shape:
+                raise ValueError(f"{path} has shape {x.shape}, its gradient {g.shape}")
+            if g.dtype.kind == "c" and x.dtype.kind != "c":
+                raise ValueError(f"{path} is real, its gradient complex")
+            leaf[GRADIENT] = _pairs(g if x.dtype.kind != "c" else g.astype(x.dtype, copy=False))
+        for name, (kind, axes, lane) in stored.items():
+            array = rest[f"state[{name!r}]"]
+            shape = axes + (x.shape if kind == "entry" else ())
+            if not isinstance(array, np.ndarray) or array.shape != shape:
+                raise ValueError(f"state[{name!r}] does not fit {path}, which has shape {x.shape}")
+            for at in np.ndindex(axes):
+                view = array[(*at, ...)]
+                leaf[lane.join((name, *map(str, at)))] = _pairs(view) if kind == "entry" else view
+        leaves.append(leaf)
+    return leaves
+
+
+def _pairs(x):
+    """A view of complex numbers as pairs of reals."""
+    return x if x.dtype.kind != "c" else x[..., None].view(x.real.dtype)
+'''
+
+SWEEP = '''
+def _sweep(kernel, leaves, reads, writes, scratch, masks, constants):
+    """Call `kernel` on block after block of the leaves' arrays, and list what it returned.
+
+    Blocks are one-dimensional views of the arrays, or buffers where an array is not contiguous or
+    is narrower than float32, which are written back. Results do not depend on the threads.
+    """
+    constants = [float(c) for c in constants]
+    arrays = len(reads) + len(writes)
+    flags = [["readonly"]] * len(reads) + [["readwrite"]] * len(writes)
+
+    def work(chunk):
+        results = []
+        with np.errstate(all="ignore"):
+            for leaf, start, stop, block, dtype in chunk:
+                operands = [leaf[name] for name in (*reads, *writes)]
+                room = np.empty((scratch, min(block, stop - start)), dtype)
+                mask = np.empty((masks, room.shape[1]), bool)
+                blocks = np.nditer(
+                    operands, ["buffered", "external_loop", "ranged", "delay_bufalloc"],
+                    flags, [dtype] * arrays, order="ORDER", casting="unsafe", buffersize=block)
+                blocks.iterrange = start, stop
+                with blocks:
+                    blocks.reset()
+                    for views in blocks:
+                        views = views if arrays > 1 else (views,)
+                        size = views[0].size
+                        results.append(
+                            kernel(AT*views, *room[:, :size], *mask[:, :size], *constants))
+                        start += size
+        return results
+
+    chunks = [[]]
+    filled = 0
+    for leaf in leaves:
+        dtype = np.result_type(leaf[POINT].dtype, np.float32)
+        block = max(1, BLOCK // ((arrays + scratch) * dtype.itemsize))
+        for start in range(0, leaf["_size"], CHUNK * block):
+            stop = min(start + CHUNK * block, leaf["_size"])
+            if filled + stop - start > CHUNK * block:
+                chunks.append([])
+                filled = 0
+            chunks[-1].append((leaf, start, stop, block, dtype))
+            filled += stop - start
+    if len(chunks) == 1 or THREADS == 1:
+        parts = map(work, chunks)
+    else:
+        if not _POOL:
+            _POOL.append(ThreadPoolExecutor(THREADS))
+        parts = _POOL[0].map(work, chunks)
+    return [result for part in parts for result in part]
+'''
+
+COMBINE = '''
+def _combine(ufunc, start, parts):
+    """One number from the partial results of blocks or tensors."""
+    return ufunc.reduce(np.array(parts, type(start)), initial=start)
+'''
+
+HYPER = '''
+def _at(hyper, count):
+    """A hyperparameter after `count` steps: a number, or the value of a schedule."""
+    return np.float64(hyper(count) if callable(hyper) else hyper)
+'''
+
+LIST = '''
+def _list(name, hyper, length, count):
+    """The numbers of a list-valued hyperparameter; ValueError for another length."""
+    if len(hyper) != length:
+        raise ValueError(f"{name} has {len(hyper)} entries; this module was made for {length}")
+    return [_at(h, count) for h in hyper]
+'''
+
+DEFAULT = '''
+def _default(value, other):
+    """`value` where it is finite, else `other`."""
+    return value if np.isfinite(value) else other
+'''
+
+DRAWS = '''
+def _bits(seed, name, t, leaf, start, size):
+    """Two random words for each of `size` entries of a tensor, from entry `start` on.
+
+    Threefry-2x32 with 20 rounds: the key is (seed, name), the counter (entry, 65536 t + leaf), all
+    modulo 2**32.
+    """
+    keys = [np.uint32(int(seed) % 2**32), np.uint32(name)]
+    keys.append(keys[0] ^ keys[1] ^ np.uint32(0x1BD11BDA))
+    a = (start + np.arange(size)).astype(np.uint32) + keys[0]
+    b = np.full(size, (65536 * int(t) + leaf) % 2**32, np.uint32) + keys[1]
+    for i in range(5):
+        for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
+            a += b
+            b = ((b << np.uint32(r)) | (b >> np.uint32(32 - r))) ^ a
+        a += keys[(i + 1) % 3]
+        b += keys[(i + 2) % 3] + np.uint32(i + 1)
+    return a, b
+
+
+def _unit(bits, dtype):
+    """Numbers in (0, 1) from 32 random bits each."""
+    return np.minimum((bits.astype(dtype) + 0.5) * 2.0**-32, 1 - np.finfo(dtype).epsneg)
+
+
+def _uniform(seed, name, t, leaf, start, size, dtype):
+    """Uniform on (0, 1)."""
+    return _unit(_bits(seed, name, t, leaf, start, size)[0], dtype)
+
+
+def _normal(seed, name, t, leaf, start, size, dtype):
+    """Standard normal, by Box and Muller."""
+    a, b = _bits(seed, name, t, leaf, start, size)
+    return np.sqrt(-2 * np.log(_unit(a, dtype))) * np.cos(2 * np.pi * _unit(b, dtype))
+
+
+def _rademacher(seed, name, t, leaf, start, size, dtype):
+    """-1 or 1, each half of the time."""
+    return np.where(_uniform(seed, name, t, leaf, start, size, dtype) < 0.5, -1.0, 1.0)
+'''
+
+
+def docstring(step: Step) -> str:
+    """The docstring of the module: what it is, where it is from, the spec itself."""
+    parts = [f"{step.name}: {step.doc}" if step.doc else step.name]
+    parts += [*step.cites, *step.notes]
+    if step.fixed:
+        parts.append("Made for " + ", ".join(f"{n} = {v}" for n, v in step.fixed) + ".")
+    parts.append("\n".join(f"    {line}".rstrip() for line in step.source.text.strip().split("\n")))
+    parts.append("Generated by thetaprime.\n")
+    return "\n\n".join(parts).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+
+
+def stored_text(states: Iterable[State], lanes: Lanes) -> str:
+    """The table of states that are trees of arrays: kind, axes, and what stands before the number
+    of a position along them."""
+    rows = []
+    for state in states:
+        kind = {Extent.ENTRY: "entry", Extent.TENSOR: "tensor"}.get(state.type.extent)
+        if kind is not None:
+            axes = tuple(lanes.lengths[a] for a in state.type.axes)
+            rows.append(f'"{state.name}": ("{kind}", {axes}, "{lanes.bar(state.name)}")')
+    return "{" + ", ".join(rows) + "}"
+
+
+def fixed_text(doc: str, code: str, head: list[str], functions: list[str], draws: bool) -> str:
+    """The whole module around its code."""
+    sweep = SWEEP.replace("ORDER", "C" if draws else "K").replace(
+        "AT*views", "leaf, start, *views" if draws else "*views")
+    if not draws:
+        sweep = sweep.replace("                        start += size\n", "")
+    helpers = [TREES, LEAVES, sweep, *(text for mark, text in (
+        ("_combine(", COMBINE), ("_at(", HYPER), ("_list(", LIST), ("_default(", DEFAULT))
+        if mark in code)]
+    if "_at(" not in code and "_list(" in code:
+        helpers.append(HYPER)
+    if draws:
+        helpers.append(DRAWS)
+    imports = ["import os", "from concurrent.futures import ThreadPoolExecutor", "",
+               "import numpy as np"]
+    if functions:
+        imports.append(f"from numpy import {', '.join(functions)}")
+    parts = ["\n".join(imports), "\n".join(head) + "\n" + HEAD.rstrip("\n"), code,
+             *(h.strip("\n") for h in helpers)]
+    return f'"""{doc}"""\n\n' + parts[0] + "\n\n" + "\n\n\n".join(parts[1:]) + "\n"

@@ -1,0 +1,291 @@
+"""The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong.
+
+What a command needs is imported inside of it, so that `check` starts without numpy, jax and rich.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
+
+if TYPE_CHECKING:
+    from thetaprime.optimizer import Optimizer, Report
+
+SPEC_WRONG, CALL_WRONG = 1, 2
+# What a shell reports for a program ended by Ctrl-C, and by a reader that has gone.
+INTERRUPTED, NOBODY_READS = 130, 141
+_OUTPUT = click.Path(path_type=Path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Every error that a user can cause is told as a message."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with cli.make_context("thetaprime", given) as context:
+            code = cli.invoke(context)
+        sys.stdout.flush()
+        return int(code or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return CALL_WRONG
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # What is still buffered has no reader either: without this Python complains at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
+    except SpecError as error:
+        click.echo(str(error), err=True)
+        return SPEC_WRONG
+    except Exception as error:
+        from thetaprime.usage import render_error
+
+        message = render_error(error)
+        if message is None:
+            raise
+        click.echo(message, err=True)
+        return CALL_WRONG
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="thetaprime", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Optimizers written as algebra: check them, turn them into JAX and NumPy code, run them.
+
+    A SPEC is the name of a shipped spec (see `list`) or the path of a file that ends in .opt.
+    """
+
+
+@cli.command("list")
+def list_specs() -> None:
+    """List the shipped specs."""
+    from thetaprime.library import shipped
+    from thetaprime.optimizer import load
+
+    families: dict[str, list[tuple[str, str, str]]] = {}
+    for name, entry in shipped().items():
+        family = Path(str(entry)).parent.name
+        optimizer = load(name)
+        families.setdefault("" if family == "specs" else family, []).append(
+            (name, optimizer.doc, "; ".join(optimizer.cites)))
+    width = max(len(name) for rows in families.values() for name, _, _ in rows)
+    for family, rows in families.items():
+        click.echo(f"{family or 'others'}/")
+        for name, doc, cites in rows:
+            click.echo(f"  {name.ljust(width)}  {doc}" + (f"  [{cites}]" if cites else ""))
+
+
+@cli.command()
+@click.argument("specs", nargs=-1, metavar="[SPEC]...")
+@click.option("--explain", metavar="CODE", help="Say what the message CODE is about, and why.")
+def check(specs: Sequence[str], explain: str | None) -> int:
+    """Check specs; without any, those of this folder, or else the shipped ones."""
+    from thetaprime.library import shipped
+    from thetaprime.usage import load_spec
+
+    if explain is not None:
+        return _explain(explain)
+    names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or list(shipped())
+    wrong = 0
+    for optimizer in [load_spec(name) for name in names]:
+        report = optimizer.check()
+        if report.diagnostics:
+            click.echo(f"{report}\n")
+        click.echo(f"{optimizer.source.name}: {_verdict(report)}")
+        wrong += not report.ok
+    if len(names) > 1:
+        click.echo(f"{len(names)} specs: {len(names) - wrong} ok, {wrong} wrong")
+    return SPEC_WRONG if wrong else 0
+
+
+def _verdict(report: Report) -> str:
+    errors = sum(d.severity == "error" for d in report.diagnostics)
+    warnings = len(report.diagnostics) - errors
+    parts = [] if errors else ["ok"]
+    parts += [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
+              if number]
+    if report.claims:
+        parts.append(f"{_count(report.claims, 'claim')} not proved (this version proves none yet)")
+    return ", ".join(parts)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _explain(code: str) -> int:
+    from thetaprime.messages import CODES
+    from thetaprime.usage import UsageError
+
+    if code not in CODES:
+        near = closest(code, list(CODES))
+        raise UsageError("unknown-code", f"no message has the code `{code}`",
+                         f"did you mean `{near}`?" if near else "codes stand in brackets: "
+                         "error[needs-over]")
+    row = CODES[code]
+    click.echo(f"{row.severity}[{code}]\n\n{row.reason}")
+    for hint in row.hints:
+        click.echo(f"  = hint: {hint}")
+    return 0
+
+
+@cli.command()
+@click.argument("spec")
+@click.option("--expanded", is_flag=True, help="Print the flat step, every function written out.")
+def show(spec: str, expanded: bool) -> None:
+    """Show a spec: its text, hyperparameters, states and needs."""
+    from thetaprime import describe
+    from thetaprime.usage import load_spec
+
+    optimizer = load_spec(spec)
+    if expanded:
+        click.echo(describe.expanded(optimizer))
+        return
+    facts = describe.describe(optimizer)
+    click.echo(f"{optimizer.source.text.strip()}\n\n{facts}")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=_OUTPUT)
+@click.option("--check", "only_check", is_flag=True,
+              help="Change nothing; exit code 1 where it would.")
+def fmt(files: Sequence[Path], only_check: bool) -> int:
+    """Rewrite spec files in canonical form; a file with an error stays as it is."""
+    from thetaprime.files import rewrite
+    from thetaprime.optimizer import CallError
+    from thetaprime.usage import render_error
+
+    code = 0
+    for path in files:
+        try:
+            if rewrite(path, only_check):
+                click.echo(f"{path} would change" if only_check else f"{path} rewritten")
+                code = max(code, SPEC_WRONG if only_check else 0)
+        except SpecError as error:
+            click.echo(f"{error}\n", err=True)
+            code = max(code, SPEC_WRONG)
+        except (CallError, OSError) as error:
+            click.echo(render_error(error), err=True)
+            code = CALL_WRONG
+    return code
+
+
+@cli.command("compile")
+@click.argument("spec")
+@click.option("--to", "target", type=click.Choice(["jax", "numpy"]), required=True)
+@click.option("-o", "--output", type=_OUTPUT, metavar="FILE", help="Write FILE, not the terminal.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Choose a static hyperparameter, or another default for a number.")
+@click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
+def compile_spec(
+    spec: str, target: str, output: Path | None, settings: Sequence[str], force: bool
+) -> None:
+    """Write the program of a spec, as text that needs only jax or only numpy."""
+    from thetaprime.files import guard_program
+    from thetaprime.usage import assign, load_spec, parse_settings
+
+    optimizer = load_spec(spec)
+    if output is not None:
+        guard_program(output, force)
+    _refuse_wrong(optimizer)
+    (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
+    text = _program(optimizer, target, hypers)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+        click.echo(f"{output} written", err=True)
+
+
+def _refuse_wrong(optimizer: Optimizer) -> None:
+    """Raises SpecError for a spec with errors; warnings go to the error stream."""
+    found: Sequence[Diagnostic] = optimizer.check().diagnostics
+    if any(d.severity == "error" for d in found):
+        raise SpecError(found)
+    for diagnostic in found:
+        click.echo(f"{render(diagnostic)}\n", err=True)
+
+
+def _program(optimizer: Optimizer, target: str, hypers: dict[str, Any]) -> str:
+    """The text of the program with these hyperparameters for its defaults."""
+    from importlib import import_module
+
+    from thetaprime.usage import with_defaults
+
+    choices, values = optimizer.split(hypers)
+    emit = import_module(f"thetaprime.backends.to_{target}").emit
+    return str(emit(with_defaults(optimizer.step(**choices), values)))
+
+
+@cli.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Write NAME.opt, a commented spec to start from."""
+    from thetaprime.files import start_spec
+
+    path = start_spec(name)
+    click.echo(f"{path} written: `thetaprime check {path}` checks it")
+
+
+@cli.command()
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...")
+@click.option("--on", "problem", required=True,
+              type=click.Choice(["digits", "text", "rosenbrock", "quadratic"]))
+@click.option("--steps", type=click.IntRange(min=1), required=True, metavar="N")
+@click.option("--set", "settings", multiple=True, metavar="[SPEC.]NAME=VALUE",
+              help="Set a hyperparameter of all specs that have it, or of one.")
+@click.option("--backend", type=click.Choice(["jax", "numpy"]), default="jax", show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+              metavar="N")
+@click.option("--plot", "plot_file", type=_OUTPUT, metavar="FILE.png",
+              help="Draw the training losses.")
+@click.option("--json", "json_file", type=_OUTPUT, metavar="FILE", help="Write the results.")
+def run(
+    specs: Sequence[str], problem: str, steps: int, settings: Sequence[str], backend: str,
+    seed: int, plot_file: Path | None, json_file: Path | None,
+) -> None:
+    """Train with several optimizers side by side.
+
+    digits: handwritten digits, a small network. text: Python's own library, a small transformer.
+    rosenbrock, quadratic: formulas.
+    """
+    from thetaprime.files import guard_output
+    from thetaprime.usage import assign, label, load_spec, parse_settings
+
+    if plot_file is not None:
+        guard_output(plot_file, "--plot", (".png", ".svg", ".pdf"), strict=True)
+    if json_file is not None:
+        guard_output(json_file, "--json", (".json",))
+    optimizers = [(spec, load_spec(spec)) for spec in specs]
+    for _, optimizer in optimizers:
+        _refuse_wrong(optimizer)
+    hypers = assign(parse_settings(settings), optimizers)
+
+    from rich.console import Console
+
+    from thetaprime.run import compare, table, write_json
+
+    chosen: Any = backend
+    entrants = [(label(spec), optimizer, given)
+                for (spec, optimizer), given in zip(optimizers, hypers, strict=True)]
+    results = compare(entrants, problem, steps, chosen, seed)
+    console = Console()
+    with console.capture() as text:
+        console.print(table(results))
+    click.echo(text.get(), nl=False)
+    if json_file is not None:
+        write_json(results, problem, steps, chosen, seed, json_file)
+    if plot_file is not None:
+        from thetaprime.plot import plot
+
+        plot(results, f"{problem}, {steps} steps", plot_file)

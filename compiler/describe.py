@@ -1,0 +1,180 @@
+"""What a spec is, told in text: its hyperparameters, states and needs, and its flat step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from thetaprime.aliases import ALIASES, spec_names
+from thetaprime.collect import range_text
+from thetaprime.expr import Apply, Expr, Sym, symbols, walk
+from thetaprime.ir import Draw, Equation, First, Hyper, State, Statement, Step, reads, statements
+from thetaprime.optimizer import Optimizer
+from thetaprime.render import spec_text
+from thetaprime.simplify import flatten
+from thetaprime.types import PER_ENTRY, Extent
+
+_SINGLE = 4  # bytes of a float32
+
+
+def describe(optimizer: Optimizer) -> str:
+    """The facts about a spec. Raises SpecError."""
+    step = optimizer.step()
+    parts = [
+        optimizer.name + (f": {optimizer.doc}" if optimizer.doc else ""),
+        "\n".join(optimizer.cites), "\n".join(optimizer.notes),
+        _section("hyperparameters", _hypers(optimizer)),
+        _section("states", _states(step)),
+        _section("needs", _needs(step)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _section(title: str, rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows in columns under a title."""
+    table = list(rows)
+    if not table:
+        return f"{title}\n  none"
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+             for row in table]
+    return "\n".join([title, *(line.rstrip() for line in lines)])
+
+
+def _hypers(optimizer: Optimizer) -> Iterator[tuple[str, ...]]:
+    names = [n for n in optimizer.tables.hypers if n not in optimizer.flat.bound]
+    for name in names:
+        info = optimizer.tables.hypers[name]
+        domain = f"in {range_text(info.range)}" if info.range else ""
+        if info.folded:
+            domain = f"in {{{', '.join(info.choices or ('true', 'false'))}}}"
+        kind = "whole number" if info.type.kind == "int" else ""
+        default = info.item.default
+        shown = "required" if default is None else spec_text(default)
+        also = [a for a in dict.fromkeys(a for known in ALIASES.values() for a in known)
+                if a not in names and name in spec_names({a: 0}, names)[0]]
+        yield (name, shown, domain, kind, f"also {', '.join(also)}" if also else "")
+
+
+def _states(step: Step) -> Iterator[tuple[str, ...]]:
+    lengths = {axis.name: axis.length for axis in step.axes}
+    total = 0
+    for state in step.states:
+        size = _SINGLE
+        for axis in state.type.axes:
+            size *= lengths[axis]
+        each = {Extent.ENTRY: "parameter", Extent.TENSOR: "tensor", Extent.SCALAR: "model"}
+        extent = state.type.extent
+        total += size if extent is Extent.ENTRY else 0
+        yield (state.name, str(state.type), f"{size} bytes a {each[extent]} in float32",
+               "constant" if state.constant else "")
+    if len(step.states) > 1:
+        yield ("", "together", f"{total} bytes a parameter in float32", "")
+
+
+def _needs(step: Step) -> Iterator[tuple[str, ...]]:
+    read = {s.name for st in step.body for e in reads(st) for s in symbols(e)}
+    yield ("gradient", "of this step's batch")
+    yield ("parameters", "read by the rule" if reads_point(step) else "not read, only changed")
+    yield ("loss value", "of this step's batch" if "loss" in read else "not read")
+    yield ("draws", "random numbers from a seed" if draws(step) else "none")
+
+
+def draws(step: Step) -> bool:
+    """Whether a program of the step takes a seed."""
+    return (any(isinstance(s, Draw) for s in statements(step.body))
+            or any(isinstance(s.start, Draw) for s in step.states))
+
+
+def reads_point(step: Step) -> bool:
+    """Whether the change of the point depends on the point: ``x - lr*g`` only adds to it."""
+    point = Sym(step.point)
+    count = 0
+    for statement in flatten(step).body:
+        for value in reads(statement):
+            count += sum(node == point for node in walk(value))
+            if isinstance(statement, Equation) and statement.target == Sym(step.point, True):
+                count -= point in _terms(value)
+            count += any(s == Sym(step.point, True) for s in symbols(value))
+    return count > 0
+
+
+def _terms(value: Expr) -> Iterator[Expr]:
+    """The terms of a sum that are added, not subtracted."""
+    match value:
+        case Apply("+", (left, right)):
+            yield from _terms(left)
+            yield from _terms(right)
+        case Apply("-", (left, _)):
+            yield from _terms(left)
+        case _:
+            yield value
+
+
+# The flat step, as a spec.
+
+
+def expanded(optimizer: Optimizer) -> str:
+    """The step with inheritance resolved and functions written out, in the notation of specs."""
+    step = optimizer.step()
+    first = {s.target.name: s for s in statements(step.body) if isinstance(s, First)}
+    lines = [f"optimizer {step.name}"]
+    lines += [f'  "{step.doc}"'] if step.doc else []
+    lines += [f'  cite "{cite}"' for cite in step.cites]
+    lines += [f"  # for {name} = {value}" for name, value in step.fixed]
+    lines += [f"  axis {axis.name}" for axis in step.axes]
+    lines += [_hyper(hyper) for hyper in step.hypers]
+    lines += [_state(state, first.get(state.name)) for state in step.states]
+    if step.point != optimizer.tables.parameter:
+        lines.append(f"  # training holds {step.point}, and {step.gradient} is the gradient there")
+    lines += ["", *_body(step.body, "  ")]
+    if step.evaluate is not None:
+        lines += ["", f"  eval {spec_text(step.evaluate)}"]
+    return "\n".join(lines)
+
+
+def _hyper(hyper: Hyper) -> str:
+    name = hyper.spelled or hyper.name
+    if hyper.static:
+        name += " : int"
+    elif hyper.type.axes:
+        name += f" : {hyper.type.axes[0]}"
+    default = ""
+    if isinstance(hyper.default, tuple):
+        default = f" = [{', '.join(spec_text(e) for e in hyper.default)}]"
+    elif hyper.default is not None:
+        default = f" = {spec_text(hyper.default)}"
+    return f"  hyper {name}{default}" + (f" in {range_text(hyper.range)}" if hyper.range else "")
+
+
+def _state(state: State, first: First | None) -> str:
+    name = state.name if state.type == PER_ENTRY else f"{state.name} : {state.type}"
+    if isinstance(state.start, Draw):
+        return f"  state {name} ~ {_draw(state.start)}"
+    if first is not None:
+        return f"  state {name} = first {spec_text(first.value)}"
+    return f"  {'const' if state.constant else 'state'} {name} = {spec_text(state.start)}"
+
+
+def _body(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
+    for statement in body:
+        match statement:
+            case Equation(target, value):
+                yield f"{indent}{target} = {spec_text(value)}"
+            case Draw(target):
+                yield f"{indent}{target} ~ {_draw(statement)}"
+            case First():
+                continue
+            case _:
+                yield f"{indent}if {spec_text(statement.condition)}:"
+                yield from _body(statement.then, indent + "  ")
+                yield f"{indent}else:"
+                yield from _body(statement.otherwise, indent + "  ")
+
+
+def _draw(draw: Draw) -> str:
+    args = f"({', '.join(spec_text(a) for a in draw.args)})" if draw.args else ""
+    kind = draw.target.type
+    suffix = "" if kind is None or kind == PER_ENTRY else f" : {kind}"
+    return f"{draw.distribution}{args}{suffix}"
+
+

@@ -1,0 +1,194 @@
+"""What a call of the command line can get wrong, and its messages.
+
+A wrong call has no place in a source, so its message is a headline and hints, in the form of
+`diagnostics.render`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import click
+
+from thetaprime.aliases import spec_names
+from thetaprime.collect import constant
+from thetaprime.diagnostics import SpecError, closest
+from thetaprime.expr import Apply, Expr, Num
+from thetaprime.ir import Step
+from thetaprime.library import key
+from thetaprime.optimizer import CallError, Optimizer, load
+from thetaprime.parse import parse_expression
+from thetaprime.source import Source
+from thetaprime.types import SCALAR
+
+Setting = tuple[str, str, str]  # spec or "" for all, hyperparameter, text of the value
+
+
+class UsageError(CallError):
+    """A wrong call with the code and the hints of its message."""
+
+    def __init__(self, code: str, headline: str, *hints: str) -> None:
+        super().__init__(headline)
+        self.code = code
+        self.hints = hints
+
+
+def render_call(code: str, headline: str, hints: Sequence[str] = ()) -> str:
+    """The message of a wrong call."""
+    return "\n".join([f"error[{code}]: {headline}", *(f"  = hint: {hint}" for hint in hints)])
+
+
+def render_error(error: Exception) -> str | None:
+    """The message of any error that a user can cause; None for one that is our own fault."""
+    match error:
+        case UsageError():
+            return render_call(error.code, str(error), error.hints)
+        case CallError():
+            headline, *hints = str(error).split(": ", 1)
+            return render_call("wrong-call", headline, hints)
+        case click.exceptions.NoSuchCommand() | click.exceptions.NoSuchOption():
+            command = isinstance(error, click.exceptions.NoSuchCommand)
+            name = error.command_name if command else error.option_name
+            near = closest(name, sorted(error.possibilities or ()))
+            known = ", ".join(sorted(error.possibilities or ())) if command else ""
+            where = error.ctx.command_path if error.ctx else "thetaprime"
+            return render_call(
+                "unknown-command" if command else "unknown-option",
+                f"there is no {'command' if command else 'option'} `{name}`",
+                [f"did you mean `{near}`?" if near else known or f"see `{where} --help`"])
+        case click.ClickException():
+            headline = error.format_message().rstrip(".")
+            context = getattr(error, "ctx", None)
+            see = [f"see `{context.command_path} --help`"] if context else []
+            return render_call("wrong-call", headline[:1].lower() + headline[1:], see)
+        case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in EXTRAS:
+            package = EXTRAS[name.split(".")[0]]
+            return render_call("missing-package", f"this needs {package}, which is not installed",
+                               ["pip install 'thetaprime[run]'"])
+        case OSError():
+            where = f"`{error.filename}`" if error.filename else "the output"
+            return render_call("no-access", f"cannot use {where}: {error.strerror or error}")
+    return None
+
+
+EXTRAS = {"jax": "jax", "jaxlib": "jax", "optax": "optax", "sklearn": "scikit-learn",
+          "matplotlib": "matplotlib"}
+
+
+def load_spec(text: str) -> Optimizer:
+    """A shipped spec by name, or a file. Raises CallError, OSError."""
+    path = Path(text)
+    return load(path if path.suffix and path.exists() else text)
+
+
+def label(text: str) -> str:
+    """What tables call a spec that the user named by ``text``."""
+    return Path(text).stem if text.endswith(".opt") else text
+
+
+# --set lr=1e-3, --set adamw.lr=1e-3
+
+
+def parse_settings(texts: Iterable[str]) -> list[Setting]:
+    """The parts of every ``--set``. Raises UsageError for a text of another form."""
+    found = []
+    for text in texts:
+        match = re.fullmatch(r"\s*(?:([^=\s]+)\.)?([^\W\d]\w*)\s*=\s*(.*\S)\s*", text)
+        if match is None:
+            raise UsageError("bad-setting", f"cannot read `--set {text}`",
+                             "write `--set lr=1e-3`, or `--set adamw.lr=1e-3` for one of several")
+        found.append((match[1] or "", match[2], match[3]))
+    return found
+
+
+def assign(
+    settings: Sequence[Setting], optimizers: Sequence[tuple[str, Optimizer]]
+) -> list[dict[str, Any]]:
+    """The hyperparameters of each optimizer by the spec's own names, checked.
+
+    A setting for all goes to those that know its name, one for a spec to that spec alone and
+    before the others. Raises CallError for one that reaches nobody, or a value that is none.
+    """
+    given: list[dict[str, str]] = [{} for _ in optimizers]
+    for spec, name, text in sorted(settings, key=lambda setting: bool(setting[0])):
+        chosen = [k for k, (called, optimizer) in enumerate(optimizers)
+                  if not spec or key(spec) in (key(label(called)), key(optimizer.name))]
+        if not chosen:
+            called = ", ".join(label(c) for c, _ in optimizers)
+            raise UsageError("bad-setting", f"`--set {spec}.{name}` is for no spec of this call",
+                             f"this call has {called}")
+        reached = [k for k in chosen if _knows(optimizers[k][1], name)]
+        for k in reached or chosen[:1]:
+            found, _ = spec_names({name: text}, [*optimizers[k][1].tables.hypers, "seed"])
+            given[k].update(found or {name: text})
+    return [_values(optimizer, texts)
+            for (_, optimizer), texts in zip(optimizers, given, strict=True)]
+
+
+def _knows(optimizer: Optimizer, name: str) -> bool:
+    return not spec_names({name: 0}, [*optimizer.tables.hypers, "seed"])[1]
+
+
+def _values(optimizer: Optimizer, texts: Mapping[str, str]) -> dict[str, Any]:
+    values = {name: read_value(name, text) for name, text in texts.items()}
+    choices, numbers = optimizer.split(values)
+    whole = {h.name for h in optimizer.step(**choices).hypers if h.static} | {"seed"}
+    axes = {h.name for h in optimizer.step(**choices).hypers if h.type.axes}
+    for name, value in numbers.items():
+        if isinstance(value, tuple) is not (name in axes):
+            wanted = "a list, as in `[0.9, 0.99]`" if name in axes else "one number"
+            raise UsageError("bad-setting", f"`{name}` of `{optimizer.name}` is {wanted}")
+        if isinstance(value, str | bool) or (name in whole and value != int(value)):
+            wanted = "a whole number" if name in whole else "a number"
+            raise UsageError("bad-setting",
+                             f"`{name}` of `{optimizer.name}` is {wanted}, not `{texts[name]}`")
+        if not isinstance(value, tuple):
+            numbers[name] = int(value) if name in whole else float(value)
+    return {**choices, **numbers}
+
+
+def read_value(name: str, text: str) -> Any:
+    """A number (a formula of numbers too), ``true``, ``false``, a word, or a list of numbers."""
+    if text in ("true", "false"):
+        return text == "true"
+    if text.startswith("[") and text.endswith("]"):
+        return tuple(_number(name, part) for part in text[1:-1].split(",") if part.strip())
+    if re.fullmatch(r"[^\W\d]\w*", text) and text != "inf":
+        return text
+    return _number(name, text)
+
+
+def _number(name: str, text: str) -> float | int:
+    try:
+        value = constant(parse_expression(Source(f"--set {name}", text.strip())))
+    except SpecError:
+        value = None
+    if value is None:
+        raise UsageError("bad-setting", f"the value `{text}` of `{name}` is not a number",
+                         "numbers are written as in specs: `1e-3`, `0.1/8`, `2^-10`")
+    if isinstance(value, Fraction) and value.denominator == 1:
+        return value.numerator
+    return float(value)
+
+
+def with_defaults(step: Step, values: Mapping[str, Any]) -> Step:
+    """The step whose hyperparameters default to ``values``; it says so in what it is made for."""
+    def literal(value: float | int) -> Expr:
+        if abs(value) == float("inf"):
+            number: Expr = Apply("inf", type=SCALAR)
+        else:
+            number = Num(repr(abs(value)), SCALAR)
+        return Apply("neg", (number,), type=SCALAR) if value < 0 else number
+
+    def default(value: Any) -> Expr | tuple[Expr, ...]:
+        return tuple(map(literal, value)) if isinstance(value, tuple) else literal(value)
+
+    hypers = tuple(replace(h, default=default(values[h.name])) if h.name in values else h
+                   for h in step.hypers)
+    fixed = tuple((name, str(value)) for name, value in values.items())
+    return replace(step, hypers=hypers, fixed=(*step.fixed, *fixed))

@@ -1,0 +1,93 @@
+"""Every shipped spec, in every choice of its static hyperparameters, means the same everywhere:
+the generated NumPy and JAX programs follow the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thetaprime as tp
+from tests.tree import LEAVES, gradients
+from thetaprime.interpret import advance, evaluation, start
+
+STEPS = 6
+NAMES = list(LEAVES)
+LOSSES = [2.0 / (1 + k) for k in range(STEPS)]
+# Tensors that start at zero stay special in rules that scale by the parameter's own size.
+REQUIRED = 0.01
+
+
+def _choices(optimizer: tp.Optimizer) -> Iterator[dict[str, str]]:
+    names = list(optimizer.choices)
+    for values in product(*optimizer.choices.values()):
+        yield dict(zip(names, values, strict=True))
+
+
+def _cases() -> Iterator[Any]:
+    for name in tp.shipped():
+        for choice in _choices(tp.load(name)):
+            shown = "-".join([name, *(f"{k}={v}" for k, v in choice.items())])
+            yield pytest.param(name, choice, id=shown)
+
+
+CASES = list(_cases())
+
+
+def _given(optimizer: tp.Optimizer, choice: dict[str, str]) -> dict[str, Any]:
+    return {h.name: REQUIRED for h in optimizer.step(**choice).hypers if h.default is None}
+
+
+def _expected(optimizer: tp.Optimizer, choice: dict[str, str]) -> list[tuple[list[Any], list[Any]]]:
+    """After each step: the tensors, and the point to evaluate."""
+    step, given = optimizer.step(**choice), _given(optimizer, choice)
+    params = list(LEAVES.values())
+    memory = start(step, params, given)
+    history = []
+    for grads, loss in zip(gradients(STEPS), LOSSES, strict=True):
+        params, memory = advance(step, memory, params, [grads[n] for n in NAMES], given, loss)
+        history.append((params, evaluation(step, memory, params, given)))
+    return history
+
+
+def _agree(ours: Any, theirs: list[Any], where: str) -> None:
+    for name, expected in zip(NAMES, theirs, strict=True):
+        scale = max(1.0, float(np.max(np.abs(expected), initial=0.0)))
+        np.testing.assert_allclose(np.asarray(ours[name]), expected, rtol=1e-11,
+                                   atol=1e-12 * scale, err_msg=f"{where}, {name}")
+
+
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    optimizer = tp.load(name)
+    program = optimizer.to_numpy(**choice, **_given(optimizer, choice))
+    params = {n: np.array(v) for n, v in LEAVES.items()}
+    state = program.init(params)
+    expected = _expected(optimizer, choice)
+    for k, (grads, loss) in enumerate(zip(gradients(STEPS), LOSSES, strict=True)):
+        state = program.step(params, grads, state, value=loss)
+        _agree(params, expected[k][0], f"step {k + 1}")
+        _agree(program.evaluate(params, state), expected[k][1], f"eval after step {k + 1}")
+
+
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    jax = pytest.importorskip("jax", reason="jax is not installed")
+    optimizer = tp.load(name)
+    with jax.enable_x64(True):
+        transform = optimizer.to_jax(**choice, **_given(optimizer, choice))
+
+        @jax.jit
+        def step(params: Any, grads: Any, state: Any, loss: Any) -> Any:
+            updates, state = transform.update(grads, state, params, value=loss)
+            return jax.tree.map(lambda p, u: p + u, params, updates), state
+
+        params = jax.tree.map(jax.numpy.asarray, LEAVES)
+        state = transform.init(params)
+        expected = _expected(optimizer, choice)
+        for k, (grads, loss) in enumerate(zip(gradients(STEPS), LOSSES, strict=True)):
+            params, state = step(params, grads, state, loss)
+            _agree(params, expected[k][0], f"step {k + 1}")
