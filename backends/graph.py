@@ -1,84 +1,34 @@
 """ir -> graph: the entry-wise work of one sweep as three-address operations.
 
-Equal values are one node. Scalars stay expressions: they are folded into one number per step or
-per tensor, and a scalar factor is carried outwards to where it meets another, so that
-``lr*(m/(1 - b1^t))`` costs one multiplication per entry. Only scalars are ever reassociated.
+Scalars stay expressions: they are folded into one number per step or per tensor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from thetaprime.backends.passes import Program, extent_of
+from thetaprime.backends.terms import (
+    CHOOSE,
+    COPY,
+    INPUT,
+    ONE,
+    SELECT,
+    Graph,
+    Lowered,
+    Node,
+    Operand,
+    Scaled,
+    Sum,
+    absorbs,
+    apply,
+    as_node,
+    new,
+    operand,
+    product,
+)
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, reads
 from thetaprime.ops import OPS
 from thetaprime.types import Extent
-
-# Values that are stored: the old ones and those read back.
-INPUT = "input"
-# Copies a value or a scalar into an array of its own.
-COPY = "copy"
-# One of two values by a scalar condition: only the branch taken is computed.
-CHOOSE = "choose"
-# One of two values entry by entry.
-SELECT = "select"
-
-ONE = Num("1")
-
-
-@dataclass(eq=False)
-class Node:
-    """An array of one block. ``args`` are nodes or scalar expressions; ``owner`` the statement
-    that asked for it; ``stamp`` how many statements were complete by then."""
-
-    op: str
-    args: tuple[Operand, ...]
-    boolean: bool
-    owner: Sym | None
-    stamp: int
-    name: str = ""
-
-
-Operand = Node | Expr
-
-
-@dataclass(eq=False)
-class Sum:
-    """``left + right`` or ``left - right``, not yet computed: a factor may still go inside."""
-
-    left: Scaled | Expr
-    right: Scaled | Expr
-    minus: bool
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """``sign * factor * body``; a missing factor is one."""
-
-    body: Node | Sum
-    factor: Expr | None = None
-    sign: int = 1
-
-
-Lowered = Scaled | Expr
-
-
-@dataclass
-class Graph:
-    """The nodes of one sweep in the order of their creation, arguments first."""
-
-    prog: Program
-    sweep: int
-    uses: Mapping[Sym, int]
-    nodes: list[Node] = field(default_factory=list)
-    known: dict[object, Node] = field(default_factory=dict)
-    lowered: dict[Sym, Lowered] = field(default_factory=dict)
-    sums: dict[Sum, tuple[int, Operand]] = field(default_factory=dict)
-    owners: list[Sym] = field(default_factory=list)
-    complete: list[Sym] = field(default_factory=list)
 
 
 def build(prog: Program, sweep: int) -> tuple[Graph, dict[Sym, Node], dict[Sym, Node]]:
@@ -99,7 +49,7 @@ def build(prog: Program, sweep: int) -> tuple[Graph, dict[Sym, Node], dict[Sym, 
         node = as_node(graph, lower(graph, target))
         if node.op == INPUT or node in stored.values():
             graph.owners.append(target)
-            node = _new(graph, COPY, (node,), node.boolean)
+            node = new(graph, COPY, (node,), node.boolean)
             graph.owners.pop()
         stored[target] = node
     return graph, reduced, stored
@@ -123,26 +73,6 @@ def _uses(prog: Program, roots: list[Expr], sweep: int) -> dict[Sym, int]:
             if node in prog.firsts:
                 stack.append(prog.firsts[node])
     return uses
-
-
-def _new(graph: Graph, op: str, args: tuple[Operand, ...], boolean: bool, name: str = "") -> Node:
-    key = (op, args, name)
-    if key not in graph.known:
-        owner = graph.owners[-1] if graph.owners else None
-        node = Node(op, args, boolean, owner, len(graph.complete), name)
-        graph.known[key] = node
-        graph.nodes.append(node)
-    return graph.known[key]
-
-
-def product(a: Expr | None, b: Expr | None) -> Expr | None:
-    """The product of two scalar factors, ``c*(1/s)`` as ``c/s``."""
-    if a is None or b is None:
-        return a if b is None else b
-    for one, other in ((a, b), (b, a)):
-        if isinstance(other, Apply) and other.op == "/" and other.args[0] == ONE:
-            return Apply("/", (one, other.args[1]))
-    return Apply("*", (a, b))
 
 
 def lower(graph: Graph, expr: Expr) -> Lowered:
@@ -169,9 +99,9 @@ def lower(graph: Graph, expr: Expr) -> Lowered:
         case Apply("if", (c, a, b)):
             return _conditional(graph, lower(graph, c), lower(graph, a), lower(graph, b))
         case Apply("default", (a, b)):
-            value, other = operand(graph, lower(graph, a)), lower(graph, b)
-            finite = apply(graph, "finite", (value,))
-            return _conditional(graph, finite, _lowered(value), other)
+            found, other = operand(graph, lower(graph, a)), lower(graph, b)
+            finite = apply(graph, "finite", (found,))
+            return _conditional(graph, finite, _lowered(found), other)
         case Apply(op, args, ()):
             inside = tuple(operand(graph, lower(graph, a)) for a in args)
             while len(inside) > OPS[op].arity[0] and OPS[op].arity[0] == 2:
@@ -190,7 +120,7 @@ def _symbol(graph: Graph, symbol: Sym) -> Lowered:
     if symbol in graph.lowered:
         return graph.lowered[symbol]
     if symbol not in prog.values or prog.back(symbol, graph.sweep):
-        value: Lowered = Scaled(_new(graph, INPUT, (), False, symbol.name))
+        value: Lowered = Scaled(new(graph, INPUT, (), False, symbol.name))
         if symbol in prog.firsts:
             graph.owners.append(symbol)
             first = lower(graph, prog.firsts[symbol])
@@ -214,9 +144,9 @@ def _draw(graph: Graph, draw: Draw) -> Lowered:
     """A standard draw, then moved and stretched: mean + sd*z, low + (high - low)*u."""
     name = draw.target.name
     if draw.distribution == "rademacher":
-        return Scaled(_new(graph, "rademacher", (), False, name))
+        return Scaled(new(graph, "rademacher", (), False, name))
     unit = "normal" if draw.distribution == "normal" else "uniform"
-    raw = Scaled(_new(graph, unit, (), False, name))
+    raw = Scaled(new(graph, unit, (), False, name))
     args = [lower(graph, a) for a in draw.args]
     if draw.distribution == "bernoulli":
         below = apply(graph, "<", (operand(graph, raw), operand(graph, args[0])))
@@ -224,8 +154,11 @@ def _draw(graph: Graph, draw: Draw) -> Lowered:
         return below if truth else _conditional(graph, below, ONE, Num("0"))
     if not args:
         return raw
-    wide = args[1] if unit == "normal" else _difference(args[1], args[0])
-    return Scaled(Sum(args[0], _product(graph, "*", wide, raw), False))
+    wide = args[1]
+    if unit == "uniform" and args[0] != Num("0"):
+        wide = _difference(args[1], args[0])
+    stretched = raw if wide == ONE else _product(graph, "*", wide, raw)
+    return stretched if args[0] == Num("0") else Scaled(Sum(args[0], stretched, False))
 
 
 def _difference(a: Lowered, b: Lowered) -> Lowered:
@@ -239,10 +172,10 @@ def _product(graph: Graph, op: str, a: Lowered, b: Lowered) -> Lowered:
         if op == "*":
             return apply(graph, op, (operand(graph, a), operand(graph, b)))
         # (c A)/B = c (A/B)
-        if isinstance(a.body, Sum) and _absorbs(a.body):
+        if isinstance(a.body, Sum) and absorbs(a.body):
             a = Scaled(as_node(graph, a))
         top = as_node(graph, Scaled(a.body))
-        return Scaled(_new(graph, op, (top, operand(graph, b)), False), a.factor, a.sign)
+        return Scaled(new(graph, op, (top, operand(graph, b)), False), a.factor, a.sign)
     if isinstance(a, Scaled):
         assert not isinstance(b, Scaled)
         return Scaled(a.body, product(a.factor, b if op == "*" else Apply("/", (ONE, b))), a.sign)
@@ -271,81 +204,21 @@ def _whole(graph: Graph, base: Operand, exponent: int) -> Node:
     if exponent == 1:
         return base
     half = _whole(graph, base, exponent // 2)
-    twice = _new(graph, "square", (half,), False)
-    return _new(graph, "*", (twice, base), False) if exponent % 2 else twice
+    twice = new(graph, "square", (half,), False)
+    return new(graph, "*", (twice, base), False) if exponent % 2 else twice
 
 
 def _conditional(graph: Graph, c: Lowered, a: Lowered, b: Lowered) -> Lowered:
     if not isinstance(c, Scaled) and c in (Apply("true"), Apply("false")):
         return a if c == Apply("true") else b
     if not any(isinstance(v, Scaled) for v in (c, a, b)):
-        assert not isinstance(c, Scaled) and not isinstance(a, Scaled)
+        assert not isinstance(c, Scaled)
+        assert not isinstance(a, Scaled)
         assert not isinstance(b, Scaled)
         return Apply("if", (c, a, b))
     yes, no = operand(graph, a), operand(graph, b)
     boolean = any(isinstance(v, Node) and v.boolean for v in (yes, no))
     op = SELECT if isinstance(c, Scaled) else CHOOSE
-    return Scaled(_new(graph, op, (operand(graph, c), yes, no), boolean))
+    return Scaled(new(graph, op, (operand(graph, c), yes, no), boolean))
 
-
-def apply(graph: Graph, op: str, args: tuple[Operand, ...]) -> Lowered:
-    """One operation on arrays, or the scalar expression when nothing in it is an array."""
-    if not any(isinstance(a, Node) for a in args):
-        return Apply(op, tuple(a for a in args if not isinstance(a, Node)))
-    return Scaled(_new(graph, op, args, OPS[op].typing in ("compare", "logic")))
-
-
-def operand(graph: Graph, value: Lowered) -> Operand:
-    """The value as an argument: its factor multiplied in."""
-    if not isinstance(value, Scaled):
-        return value
-    sign, node = _signed(graph, value)
-    return node if sign > 0 or not isinstance(node, Node) else _new(graph, "neg", (node,), False)
-
-
-def as_node(graph: Graph, value: Lowered) -> Node:
-    """The value as an array; a scalar fills one."""
-    done = operand(graph, value)
-    return done if isinstance(done, Node) else _new(graph, COPY, (done,), False)
-
-
-def _signed(graph: Graph, value: Lowered) -> tuple[int, Operand]:
-    """The value up to its sign."""
-    if not isinstance(value, Scaled):
-        return 1, value
-    sign, factor, body = value.sign, value.factor, value.body
-    if isinstance(body, Sum):
-        if factor is not None and _absorbs(body):
-            inner, node = _sum(graph, _times(body, factor))
-            return sign * inner, node
-        if body not in graph.sums:
-            graph.sums[body] = _sum(graph, body)
-        inner, done = graph.sums[body]
-        assert isinstance(done, Node)
-        sign, body = sign * inner, done
-    return sign, body if factor is None else _new(graph, "*", (body, factor), False)
-
-
-def _sum(graph: Graph, body: Sum) -> tuple[int, Operand]:
-    (p, a), (q, b) = _signed(graph, body.left), _signed(graph, body.right)
-    q = -q if body.minus else q
-    if p == q:
-        return p, _new(graph, "+", (a, b), False)
-    return 1, _new(graph, "-", (a, b) if p > 0 else (b, a), False)
-
-
-def _absorbs(body: Sum) -> bool:
-    """Whether a factor costs nothing inside: every term has one to merge with."""
-    def takes(term: Lowered) -> bool:
-        return (not isinstance(term, Scaled) or term.factor is not None
-                or (isinstance(term.body, Sum) and _absorbs(term.body)))
-    return not body.shared and takes(body.left) and takes(body.right)
-
-
-def _times(body: Sum, factor: Expr) -> Sum:
-    def scaled(term: Lowered) -> Lowered:
-        if isinstance(term, Scaled):
-            return Scaled(term.body, product(factor, term.factor), term.sign)
-        return Apply("*", (factor, term))
-    return Sum(scaled(body.left), scaled(body.right), body.minus)
 

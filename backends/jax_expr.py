@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,11 +16,13 @@ from thetaprime.types import SCALAR, Extent, Type, join
 Plain = Equation | First | Draw
 # Names that the generated text itself uses where quantities are named.
 RESERVED = {
-    "t", "count", "dtype", "evaluate", "extra", "grads", "hypers", "index", "init", "jax", "jnp",
-    "leaf", "leaf_1", "leaf_2", "leaf_3", "leaf_4", "math", "params", "seed", "state", "structure",
-    "update", "value",
+    "Any", "GradientTransformationExtraArgs", "NamedTuple", "ScalarOrSchedule", "ValueError",
+    "count", "dtype", "evaluate", "extra", "float", "grads", "hypers", "index", "init", "jax",
+    "jnp", "leaf", *(f"leaf_{i}" for i in range(1, 10)), "math", "params", "range", "seed",
+    "state", "structure", "t", "update", "value",
 }
-STEP_COUNT = Sym("count", type=Type(Extent.SCALAR, kind="int"))
+# The number of the step as a whole number; no spec can define ``t'``.
+STEP_COUNT = Sym("t", True, Type(Extent.SCALAR, kind="int"))
 # Pseudo-operations that `aligned` puts around arguments.
 _TALL, _PLACE = "@tall", "@place"
 
@@ -261,12 +262,13 @@ def _whole(expr: Expr) -> bool:
 
 def python_names(symbols: Iterable[Sym], taken: Iterable[str] = ()) -> dict[Sym, str]:
     """A Python name for each symbol, all different: ``m'`` is ``m_new``, ``lambda`` ``lambda_``."""
-    used = {*keyword.kwlist, *dir(builtins), *RESERVED, *taken}
+    used = {*keyword.kwlist, *RESERVED, *taken}
     names: dict[Sym, str] = {Sym("t"): "t", STEP_COUNT: "count"}
     for symbol in sorted(dict.fromkeys(symbols), key=lambda s: s.prime):
         if symbol in names:
             continue
-        name = symbol.name + ("_new" if symbol.prime else "")
+        name = symbol.name.lstrip("_") or "x"  # a leading underscore is for helpers
+        name += "_" * (name != symbol.name) + ("_new" if symbol.prime else "")
         while name in used:
             name += "_"
         used.add(name)

@@ -43,6 +43,13 @@ def factory_name(name: str) -> str:
     return f"{plain}_" if keyword.iskeyword(plain) else plain
 
 
+def parameter_names(step: Step) -> dict[str, str]:
+    """The parameter of the factory for each hyperparameter: its name, but where Python or the
+    text itself needs that one (``lambda_`` for lambda)."""
+    names = make_plan(step).writer.names
+    return {h.name: names[Sym(h.name)] for h in step.hypers}
+
+
 def make_plan(step: Step) -> Plan:
     step, change = _with_change(flatten(step))
     result = Sym(_unused(step, "averaged"), type=PER_ENTRY)

@@ -49,10 +49,14 @@ def _scalar_dtype(tree):
 ''',
     "_values": '''
 def _values(hypers, count, dtype):
-    """Hyperparameters as arrays, those that are schedules after `count` steps."""
-    return [
-        h if h is None else jnp.asarray(h(count) if callable(h) else h, dtype) for h in hypers
-    ]
+    """Hyperparameters now: plain numbers as they are, schedules after `count` steps."""
+    def now(h):
+        h = h(count) if callable(h) else h
+        if h is None:
+            return None
+        return float(h) if isinstance(h, int | float) else jnp.asarray(h, dtype)
+
+    return [now(h) for h in hypers]
 ''',
     "_real": '''
 def _real(a):

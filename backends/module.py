@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import linecache
 import sys
+from functools import cache
 from types import ModuleType
 
 
+@cache
 def load(text: str, name: str) -> ModuleType:
     """The module that ``text`` defines; tracebacks show its lines.
 
+    Equal texts give one module, so that states made by two calls of a factory are of one class.
     The module is known to `sys.modules` under ``thetaprime.generated.NAME`` so that its classes
     can be pickled within the process; a later module of the same name takes its place.
     """

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from textwrap import wrap
 
+from thetaprime.backends.block_text import text
 from thetaprime.backends.draws import name_hash
-from thetaprime.backends.graph import INPUT, Graph, Node, build
+from thetaprime.backends.graph import build
 from thetaprime.backends.passes import Program
-from thetaprime.backends.registers import Block, allocate, order, text
-from thetaprime.expr import Apply, Expr, Num, Sym, symbols
-from thetaprime.ir import Draw, First, Statement
+from thetaprime.backends.phases import Plain
+from thetaprime.backends.registers import Block, allocate, order
+from thetaprime.backends.terms import INPUT, Graph, Node
+from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.ir import Draw, Equation, First
 from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.render import TIGHT, Notation, render, spec_text
 
@@ -25,7 +28,7 @@ _FUNCTIONS = {row.array for row in OPS.values()} | {"copyto", "square"}
 @dataclass(frozen=True)
 class Kernel:
     """A function of one block. ``constants`` are the scalars that it is given: what the caller
-    names them, and their expression (None where that is a symbol of its own)."""
+    names them, and their expression."""
 
     name: str
     lines: list[str]
@@ -34,7 +37,7 @@ class Kernel:
     writes: tuple[str, ...]
     scratch: int
     masks: int
-    constants: list[tuple[str, Expr | None]]
+    constants: list[tuple[str, Expr]]
 
 
 def python_text(expr: Expr, names: Mapping[Sym, str]) -> str:
@@ -75,7 +78,7 @@ def _special(expr: Apply, show: Callable[[Expr, int], str]) -> tuple[str, int] |
 
 def kernel(
     prog: Program, sweep: int, name: str, names: Mapping[Sym, str],
-    constant: Callable[[Expr], str], sources: Mapping[Sym, Statement],
+    constant: Callable[[Expr], str], sources: Mapping[Sym, Plain],
     draws: Mapping[str, tuple[str, int]],
 ) -> Kernel:
     """The function of sweep number ``sweep``. ``constant`` names a scalar expression, the same
@@ -84,7 +87,7 @@ def kernel(
     graph, reduced, stored = build(prog, sweep)
     block = allocate(order(graph, reduced, stored), stored)
     inside = {n if n not in _FUNCTIONS else f"{n}_" for n in names.values()}
-    scalars: dict[str, Expr | None] = {}
+    scalars: dict[str, Expr] = {}
 
     def local(symbol: Sym) -> str:
         given = names[symbol]
@@ -92,9 +95,9 @@ def kernel(
 
     def spell(expr: Expr) -> str:
         if isinstance(expr, Sym):
-            scalars[names[expr]] = None
+            scalars[names[expr]] = expr
             return local(expr)
-        if not symbols(expr):
+        if all(isinstance(n, Num) or (isinstance(n, Apply) and _plain(n)) for n in walk(expr)):
             return python_text(expr, names)
         known = constant(expr)
         scalars[known] = expr
@@ -111,15 +114,17 @@ def kernel(
     for node in drawn:
         spelled, lane = draws[node.name]
         first = "start" if lane == 0 else f"start + {lane}*leaf[\"_size\"]"
-        scalars["seed"] = scalars["t"] = None
+        scalars["seed"] = scalars["t"] = Num("0")
         where = f'leaf["_index"], {first}, {size}'
         kind = f"{size.removesuffix('.size')}.dtype"
         registers[f"{node.op} {node.name}"] = (
             f"_{node.op}(seed, 0x{name_hash(spelled):08X}, t, {where}, {kind})")
     folds = {t: FOLDS[REDUCTIONS[reduction(prog, t)].combine][0] for t in reduced}
-    lines, used = text(block, registers, spell, _comments(graph, block, sources), folds)
+    said = {r.target: r for r in prog.passes[sweep].reductions} | dict(sources)
+    lines, used = text(block, registers, spell, _comments(graph, block, said), folds)
     if reduced:
-        lines.append(f"return {', '.join(registers[s.name] for s in reduced)}{',' * (len(reduced) == 1)}")
+        results = ", ".join(registers[s.name] for s in reduced)
+        lines.append(f"return {results}{',' * (len(reduced) == 1)}")
     writes = tuple(s.name for s in stored)
     found = {n.name for n in graph.nodes if n.op == INPUT and n in block.place}
     reads = tuple(n for n in _sorted(found, prog) if n not in writes)
@@ -141,6 +146,11 @@ def reduction(prog: Program, target: Sym) -> str:
     return value.value.op
 
 
+def _plain(node: Apply) -> bool:
+    """Whether Python itself computes this, so that the number stays one of Python's."""
+    return OPS[node.op].fix in ("infix", "constant") or node.op == "neg"
+
+
 def _sorted(found: set[str], prog: Program) -> list[str]:
     return [s.name for s in prog.extents if not s.prime and s.name in found]
 
@@ -151,7 +161,7 @@ def _letters() -> Iterator[str]:
 
 
 def _comments(
-    graph: Graph, block: Block, sources: Mapping[Sym, Statement]
+    graph: Graph, block: Block, sources: Mapping[Sym, Plain]
 ) -> dict[Node, list[str]]:
     """The equations above the lines that compute them. One whose work went into another's (a
     mere factor) stands above that."""
@@ -169,13 +179,13 @@ def _comments(
     return notes
 
 
-def quote(statement: Statement) -> str:
+def quote(statement: Plain) -> str:
     """A statement as the spec says it."""
     match statement:
         case First(target, value):
-            return f"{target} at t = 1: {spec_text(value)}"
+            return f"{target} = {spec_text(value)} at t = 1"
         case Draw(target, distribution, args):
             return f"{target} ~ {distribution}({', '.join(map(spec_text, args))})"
-    assert hasattr(statement, "value")
-    return f"{statement.target} = {spec_text(statement.value)}"
+        case Equation(target, value):
+            return f"{target} = {spec_text(value)}"
 

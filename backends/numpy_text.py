@@ -1,4 +1,4 @@
-"""The fixed text of a generated NumPy module (trees, leaves, blocks), and how it is put together."""
+"""The fixed text of a generated NumPy module: trees, leaves, blocks; and the whole of it."""
 
 from __future__ import annotations
 

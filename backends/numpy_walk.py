@@ -23,7 +23,6 @@ class Module:
 
     names: dict[Sym, str]
     draws: Mapping[str, tuple[str, int]]
-    sources: Mapping[Sym, Statement]
     kernels: list[list[str]] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
 
@@ -35,8 +34,9 @@ class Walk:
     module: Module
     prog: Program
     stem: str
+    sources: Mapping[Sym, Plain]
     constants: dict[Expr, str] = field(default_factory=dict)
-    said: set[str] = field(default_factory=set)
+    said: set[tuple[str, int]] = field(default_factory=set)
 
     def constant(self, expr: Expr) -> str:
         """The name of a folded scalar: ``one_minus_b1`` for ``1 - b1``, else ``c1 c2 ...``."""
@@ -96,7 +96,7 @@ def words(lines: list[str]) -> set[str]:
 def _kernel(walk: Walk, index: int) -> Kernel:
     module = walk.module
     name = f"_{walk.stem}" if len(walk.prog.passes) == 1 else f"_{walk.stem}_{index + 1}"
-    made = kernel(walk.prog, index, name, module.names, walk.constant, module.sources, module.draws)
+    made = kernel(walk.prog, index, name, module.names, walk.constant, walk.sources, module.draws)
     module.kernels.append(made.lines)
     module.functions |= made.functions
     return made
@@ -118,9 +118,10 @@ def _phase(
     swept = {r.target for p in prog.passes for r in p.reductions}
     head = [line for s in here if prog.extents[s.target] is Extent.SCALAR and _over(s) != "model"
             for line in _statement(walk, s, "0", "1")]
-    head += [line for k in passes for line in _folded(walk, sweeps[k], Extent.SCALAR)]
+    head += [line for k in passes for line in _folded(walk, sweeps[k], Extent.SCALAR, -1)]
     tail = [_count(walk, s) for s in counts]
-    if not numbers and len(passes) == 1 and all(s.target in swept for s in model):
+    alike = all(_alike(walk, sweeps[k]) for k in passes)
+    if not numbers and alike and len(passes) == 1 and all(s.target in swept for s in model):
         head.append(_call(sweeps[passes[0]], "leaves", bool(model)))
         head += [f"{names[s.target]} = {_combined(prog, s, column)}"
                  for s, column in _columns(prog, passes[0])]
@@ -134,7 +135,7 @@ def _phase(
                 inner += _statement(walk, s, 'leaf["_index"]', 'leaf["_size"]')
         for k in passes:
             if prog.passes[k].level == (phase, level):
-                inner += _folded(walk, sweeps[k], Extent.TENSOR)
+                inner += _folded(walk, sweeps[k], Extent.TENSOR, phase)
                 inner.append(_call(sweeps[k], "[leaf]", bool(prog.passes[k].reductions)))
                 inner += [f"{names[s.target]}_parts += {column}" if _over(s) == "model" else
                           f"{names[s.target]} = {_combined(prog, s, column)}"
@@ -204,15 +205,21 @@ def _combined(prog: Program, statement: Equation, column: str) -> str:
     return f"_combine(np.{ufunc}, {start}, {column})"
 
 
-def _folded(walk: Walk, made: Kernel, extent: Extent) -> list[str]:
-    """Assignments of the folded scalars that a sweep takes; the same one only once."""
+def _folded(walk: Walk, made: Kernel, extent: Extent, phase: int) -> list[str]:
+    """Assignments of the folded scalars that a sweep takes, those of a tensor once in a phase and
+    those of the model once."""
     lines = []
     for name, expr in made.constants:
-        if expr is not None and extent_of(expr, walk.prog.extents) is extent and (
-                name not in walk.said):
-            walk.said.add(name)
+        if (name, phase) not in walk.said and isinstance(expr, Apply) and (
+                extent_of(expr, walk.prog.extents) is extent):
+            walk.said.add((name, phase))
             lines.append(f"{name} = {walk.show(expr)}")
     return lines
+
+
+def _alike(walk: Walk, made: Kernel) -> bool:
+    """Whether a sweep takes the same scalars for all tensors."""
+    return all(extent_of(e, walk.prog.extents) is Extent.SCALAR for _, e in made.constants)
 
 
 def _call(made: Kernel, leaves: str, keep: bool) -> str:

@@ -1,4 +1,4 @@
-"""graph -> lines: an order, a register for every value, and the text of one block.
+"""graph -> lines: an order, and a register for every value of one block.
 
 Registers are the blocks of the arrays that the sweep writes, once their old value is dead, and
 scratch arrays. A linear scan gives each value the one it may take; an operation may overwrite an
@@ -8,18 +8,14 @@ no value is placed there that would be read after that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from thetaprime.backends.graph import CHOOSE, COPY, INPUT, SELECT, Graph, Node, Operand
-from thetaprime.expr import Expr, Sym
-from thetaprime.ops import OPS
+from thetaprime.backends.terms import CHOOSE, COPY, INPUT, SELECT, Graph, Node, Operand
+from thetaprime.expr import Sym
 
 Scope = tuple[tuple[Node, int], ...]
-# ufuncs that the graph names besides the op table's.
-_UFUNCS = {"square": "square"}
-_DRAWS = ("normal", "uniform", "rademacher")
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ def order(graph: Graph, reduced: Mapping[Sym, Node], stored: Mapping[Sym, Node])
             depth += (lines[at].kind == "if") - (lines[at].kind == "end")
             at += 1
         source = node.args[0]
-        if isinstance(source, Node) and source.op not in (INPUT, COPY):
+        if isinstance(source, Node) and source.op != INPUT:
             made = [i for i, ln in enumerate(lines) if ln.node is source and ln.kind != "reduce"]
             at = max(at, made[-1] + 1)
         lines.insert(at, Line("op", node))
@@ -141,6 +137,8 @@ def allocate(lines: list[Line], stored: Mapping[Sym, Node]) -> Block:
             block.place[line.node] = register
             block.holds[register] = line.node
             last.setdefault(line.node, index)
+        elif line.kind == "move":
+            block.holds[block.place[line.node]] = line.node
     return block
 
 
@@ -166,11 +164,11 @@ def _choose(block: Block, index: int, line: Line) -> str:
         due = block.due.get(register)
         return due is None or due[0] is node or last.get(node, index) <= due[1]
 
-    own = [s for s in homes if free(s)] or _branch_home(block, node, region)
+    own: list[str] = [s for s in homes if free(s)] or _branch_home(block, node, region)
     if own:
         return own[0]
     mark = "?" if node.boolean else "#"
-    places = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
+    places: list[str] = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
     rooms = [r for r in block.scratch if r.startswith(mark)]
     blocks = [] if node.boolean else list(block.due)
     dying = [r for r in places if r in (*rooms, *blocks)] if line.kind == "op" else []
@@ -214,93 +212,3 @@ def _may_overwrite(block: Block, node: Node, register: str, index: int) -> bool:
     assert mask is not None
     turned = block.last[mask] == index and block.place[mask] != register
     return yes is not None and block.place[yes] == register and turned
-
-
-Spell = Callable[[Expr], str]
-
-
-def text(
-    block: Block, names: Mapping[str, str], spell: Spell, comment: Mapping[Node, list[str]],
-    folds: Mapping[Sym, str],
-) -> tuple[list[str], set[str]]:
-    """The lines of Python, without their common indent, and the functions of numpy they use.
-    ``names`` spells registers, ``spell`` scalars; ``folds`` names the ufunc of each reduction."""
-    out: list[str] = []
-    used: set[str] = set()
-    depth = 0
-
-    def say(line: str) -> None:
-        out.append("    " * depth + line)
-
-    def at(value: Operand) -> str:
-        return names[block.place[value]] if isinstance(value, Node) else spell(value)
-
-    def call(function: str, *args: str, out: str = "") -> None:
-        used.add(function)
-        say(f"{function}({', '.join(args)}{', out=' if out else ''}{out})")
-
-    def select(node: Node) -> None:
-        mask, yes, no = node.args
-        to = at(node)
-        if isinstance(yes, Node) and at(yes) == to:
-            call("logical_not", at(mask), out=at(mask))
-            call("copyto", to, f"{at(no)}, where={at(mask)}")
-            return
-        if not (isinstance(no, Node) and at(no) == to):
-            call("copyto", to, at(no))
-        call("copyto", to, f"{at(yes)}, where={at(mask)}")
-
-    for line in block.lines:
-        node = line.node
-        if line.kind in ("op", "if"):
-            for note in comment.get(node, ()):
-                say(f"# {note}")
-        match line.kind:
-            case "reduce":
-                assert line.target is not None
-                function = folds[line.target]
-                used.add(function)
-                say(f"{names[line.target.name]} = {function}.reduce({at(node)})")
-            case "if":
-                say(f"if {at(node.args[0])}:")
-                depth += 1
-            case "else":
-                depth -= 1
-                say("else:")
-                depth += 1
-            case "end":
-                depth -= 1
-                _tidy(out, depth)
-            case "move":
-                value = node.args[line.branch]
-                if not (isinstance(value, Node) and at(value) == at(node)):
-                    call("copyto", at(node), at(value))
-                elif out[-1].endswith(":"):
-                    say("pass")
-            case "op" if node.op == SELECT:
-                select(node)
-            case "op" if node.op == COPY:
-                call("copyto", at(node), at(node.args[0]))
-            case "op" if node.op in _DRAWS:
-                say(f"{at(node)}[...] = {names[f'{node.op} {node.name}']}")
-            case "op":
-                function = _UFUNCS.get(node.op) or OPS[node.op].array
-                call(function, *(at(a) for a in node.args), out=at(node))
-    for name, (node, _) in block.due.items():
-        if block.place[node] != name:
-            call("copyto", names[name], at(node))
-    return out, used
-
-
-
-def _tidy(out: list[str], depth: int) -> None:
-    """Drop the branch of the conditional that ends here which does nothing."""
-    indent = "    " * depth
-    start = max(i for i, line in enumerate(out) if line.startswith(f"{indent}if "))
-    turn = max(i for i, line in enumerate(out) if line == f"{indent}else:")
-    idle = f"{indent}    pass"
-    if out[turn + 1:] == [idle]:
-        del out[turn:]
-    elif out[start + 1:turn] == [idle]:
-        condition = out[start].removeprefix(f"{indent}if ").removesuffix(":")
-        out[start:turn + 1] = [f"{indent}if not {condition}:"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from thetaprime.backends.jax_plan import Plan, factory_name, make_plan, used_in
+from thetaprime.backends.jax_plan import Plan, factory_name, make_plan, parameter_names, used_in
 from thetaprime.backends.jax_setup import (
     closure,
     columns_of,
@@ -28,7 +28,7 @@ from thetaprime.expr import Sym
 from thetaprime.ir import Draw, Equation, First, Step
 from thetaprime.types import PER_ENTRY, Extent
 
-__all__ = ["emit", "factory_name"]
+__all__ = ["emit", "factory_name", "parameter_names"]
 
 
 def emit(step: Step) -> str:

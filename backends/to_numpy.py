@@ -18,7 +18,8 @@ from thetaprime.backends.numpy_signature import defaults, needed, signature
 from thetaprime.backends.numpy_text import docstring, fixed_text, stored_text
 from thetaprime.backends.numpy_walk import Module, Walk, walk_lines, words
 from thetaprime.backends.passes import Program, program
-from thetaprime.expr import Num, Sym, rewrite
+from thetaprime.backends.phases import Plain
+from thetaprime.expr import Sym, rewrite
 from thetaprime.ir import Draw, Equation, State, Step, When, statements
 from thetaprime.simplify import flatten
 from thetaprime.types import PER_ENTRY, Extent
@@ -29,7 +30,7 @@ _OWN = ("leaves", "parts", "np", "os", "grads", "result")
 
 @dataclass(frozen=True)
 class Plan:
-    """A flat step, its axes, and the programs of its functions."""
+    """A flat step, its axes, the programs of its functions, the equations to quote."""
 
     step: Step
     lanes: Lanes
@@ -38,6 +39,7 @@ class Plan:
     evaluate: Program | None
     result: str
     module: Module
+    said: dict[Sym, Plain]
 
     @property
     def seeded(self) -> bool:
@@ -78,9 +80,9 @@ def _plan(step: Step) -> Plan:
     programs = [p for p in (update, start, evaluate) if p is not None]
     found = [*extents, *(s for p in programs for s in p.values)]
     found += [Sym(h.name) for h in step.hypers] + [Sym(result)]
-    module = Module(python_names(found, _OWN), _draws(step, lanes),
-                    {s.target: s for s in (*starts, *body) if not isinstance(s, When)})
-    return Plan(step, lanes, update, start, evaluate, result, module)
+    module = Module(python_names(found, _OWN), _draws(step, lanes))
+    said = {s.target: s for s in body if not isinstance(s, When)}
+    return Plan(step, lanes, update, start, evaluate, result, module, said)
 
 
 def _inputs(step: Step, lanes: Lanes) -> dict[Sym, Extent]:
@@ -152,7 +154,7 @@ def _init(plan: Plan) -> list[str]:
             Extent.SCALAR: f"np.zeros({shape})",
         }[state.type.extent]
         fields.append(f'"{state.name}": {zeros}')
-    lines = walk_lines(Walk(plan.module, plan.start, "start"),
+    lines = walk_lines(Walk(plan.module, plan.start, "start", {}),
                        {s for s in plan.start.values if s.prime})
     for _, where, symbol in _scalars(plan, Extent.SCALAR):
         if Sym(symbol.name, True) in plan.start.values:
@@ -174,7 +176,7 @@ def _init(plan: Plan) -> list[str]:
 def _step(plan: Plan) -> list[str]:
     step, names = plan.step, plan.module.names
     new = {s for s in plan.update.values if s in _targets(step, plan.lanes)}
-    lines = walk_lines(Walk(plan.module, plan.update, "update"), new)
+    lines = walk_lines(Walk(plan.module, plan.update, "update", plan.said), new)
     for _, where, symbol in _scalars(plan, Extent.SCALAR):
         if Sym(symbol.name, True) in new:
             place = where if where.count("[") > 1 else f"{where}[...]"
@@ -204,7 +206,7 @@ def _step(plan: Plan) -> list[str]:
 def _evaluate(plan: Plan) -> list[str]:
     step, names = plan.step, plan.module.names
     assert plan.evaluate is not None
-    lines = walk_lines(Walk(plan.module, plan.evaluate, "evaluate"), {Sym(plan.result, True)})
+    lines = walk_lines(Walk(plan.module, plan.evaluate, "evaluate", {}), {Sym(plan.result, True)})
     setup, need = _setup(plan, lines, "max(count - 1, 0)", "np.float64(count)")
     if "count" in words(setup):
         setup = ['count = int(state["t"])', *setup]

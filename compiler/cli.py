@@ -1,6 +1,7 @@
 """The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong.
 
-What a command needs is imported inside of it, so that `check` starts without numpy, jax and rich.
+What a command needs is imported inside of it, so that `check` answers at once: jax, rich and
+matplotlib are for `run` alone.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
+from thetaprime.diagnostics import Diagnostic, SpecError, render
 
 if TYPE_CHECKING:
     from thetaprime.optimizer import Optimizer, Report
@@ -27,6 +29,9 @@ _OUTPUT = click.Path(path_type=Path)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Every error that a user can cause is told as a message."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with cli.make_context("thetaprime", given) as context:
             code = cli.invoke(context)
@@ -91,21 +96,30 @@ def list_specs() -> None:
 def check(specs: Sequence[str], explain: str | None) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
     from thetaprime.library import shipped
-    from thetaprime.usage import load_spec
+    from thetaprime.optimizer import CallError
+    from thetaprime.usage import explained, load_spec, render_error
 
     if explain is not None:
-        return _explain(explain)
+        click.echo(explained(explain))
+        return 0
     names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or list(shipped())
-    wrong = 0
-    for optimizer in [load_spec(name) for name in names]:
+    wrong = unread = 0
+    for name in names:
+        try:
+            optimizer = load_spec(name)
+        except (CallError, OSError) as error:
+            click.echo(render_error(error), err=True)
+            unread += 1
+            continue
         report = optimizer.check()
         if report.diagnostics:
             click.echo(f"{report}\n")
         click.echo(f"{optimizer.source.name}: {_verdict(report)}")
         wrong += not report.ok
     if len(names) > 1:
-        click.echo(f"{len(names)} specs: {len(names) - wrong} ok, {wrong} wrong")
-    return SPEC_WRONG if wrong else 0
+        rest = f", {unread} not read" if unread else ""
+        click.echo(f"{len(names)} specs: {len(names) - wrong - unread} ok, {wrong} wrong{rest}")
+    return CALL_WRONG if unread else SPEC_WRONG if wrong else 0
 
 
 def _verdict(report: Report) -> str:
@@ -121,22 +135,6 @@ def _verdict(report: Report) -> str:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
-
-
-def _explain(code: str) -> int:
-    from thetaprime.messages import CODES
-    from thetaprime.usage import UsageError
-
-    if code not in CODES:
-        near = closest(code, list(CODES))
-        raise UsageError("unknown-code", f"no message has the code `{code}`",
-                         f"did you mean `{near}`?" if near else "codes stand in brackets: "
-                         "error[needs-over]")
-    row = CODES[code]
-    click.echo(f"{row.severity}[{code}]\n\n{row.reason}")
-    for hint in row.hints:
-        click.echo(f"  = hint: {hint}")
-    return 0
 
 
 @cli.command()
@@ -160,7 +158,7 @@ def show(spec: str, expanded: bool) -> None:
 @click.option("--check", "only_check", is_flag=True,
               help="Change nothing; exit code 1 where it would.")
 def fmt(files: Sequence[Path], only_check: bool) -> int:
-    """Rewrite spec files in canonical form; a file with an error stays as it is."""
+    """Rewrite spec files in canonical form; one that cannot be read stays as it is."""
     from thetaprime.files import rewrite
     from thetaprime.optimizer import CallError
     from thetaprime.usage import render_error
@@ -209,7 +207,7 @@ def compile_spec(
 
 def _refuse_wrong(optimizer: Optimizer) -> None:
     """Raises SpecError for a spec with errors; warnings go to the error stream."""
-    found: Sequence[Diagnostic] = optimizer.check().diagnostics
+    found: tuple[Diagnostic, ...] = optimizer.check().diagnostics
     if any(d.severity == "error" for d in found):
         raise SpecError(found)
     for diagnostic in found:
@@ -275,6 +273,9 @@ def run(
 
     from thetaprime.run import compare, table, write_json
 
+    if plot_file is not None:
+        from thetaprime.plot import plot
+
     chosen: Any = backend
     entrants = [(label(spec), optimizer, given)
                 for (spec, optimizer), given in zip(optimizers, hypers, strict=True)]
@@ -286,6 +287,4 @@ def run(
     if json_file is not None:
         write_json(results, problem, steps, chosen, seed, json_file)
     if plot_file is not None:
-        from thetaprime.plot import plot
-
         plot(results, f"{problem}, {steps} steps", plot_file)

@@ -17,16 +17,13 @@ _SINGLE = 4  # bytes of a float32
 
 
 def describe(optimizer: Optimizer) -> str:
-    """The facts about a spec. Raises SpecError."""
+    """The facts about a spec that its text does not say. Raises SpecError."""
     step = optimizer.step()
-    parts = [
-        optimizer.name + (f": {optimizer.doc}" if optimizer.doc else ""),
-        "\n".join(optimizer.cites), "\n".join(optimizer.notes),
+    return "\n\n".join([
         _section("hyperparameters", _hypers(optimizer)),
         _section("states", _states(step)),
         _section("needs", _needs(step)),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    ])
 
 
 def _section(title: str, rows: Iterable[tuple[str, ...]]) -> str:
@@ -172,9 +169,8 @@ def _body(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
 
 
 def _draw(draw: Draw) -> str:
-    args = f"({', '.join(spec_text(a) for a in draw.args)})" if draw.args else ""
     kind = draw.target.type
     suffix = "" if kind is None or kind == PER_ENTRY else f" : {kind}"
-    return f"{draw.distribution}{args}{suffix}"
+    return f"{draw.distribution}({', '.join(spec_text(a) for a in draw.args)}){suffix}"
 
 

@@ -13,11 +13,13 @@ from thetaprime.trial import Result
 
 
 def plot(results: Sequence[Result], title: str, path: Path) -> None:
-    """Draw the losses of every result over the steps into an image file.
+    """Write the picture of `draw` to an image file. Raises OSError where it cannot be written,
+    ValueError where its ending names no image format."""
+    draw(results, title).savefig(path, dpi=150)
 
-    The loss axis is logarithmic where every loss is positive. Raises OSError where the file
-    cannot be written, ValueError where its ending names no image format.
-    """
+
+def draw(results: Sequence[Result], title: str) -> Figure:
+    """The losses of every result over the steps, on a logarithmic axis where all are positive."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -35,4 +37,4 @@ def plot(results: Sequence[Result], title: str, path: Path) -> None:
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=150)
+    return figure

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 Params = dict[str, Any]
-Batch = tuple[np.ndarray, ...]
+Array = jax.Array | np.ndarray[Any, Any]
+Batch = tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ def _normal(rng: np.random.Generator, scale: float, *shape: int) -> jax.Array:
     return jnp.asarray(scale * rng.standard_normal(shape), jnp.float32)
 
 
-def _cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def _cross_entropy(logits: jax.Array, labels: Array) -> jax.Array:
     """Mean over all labels of -log softmax(logits)[label]; logits are (..., classes)."""
     scores = jax.nn.log_softmax(logits)
     return -jnp.mean(jnp.take_along_axis(scores, labels[..., None], axis=-1))
 
 
-def _correct(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def _correct(logits: jax.Array, labels: Array) -> jax.Array:
     return jnp.mean(jnp.argmax(logits, axis=-1) == labels, dtype=jnp.float32)
 
 
@@ -73,9 +74,10 @@ def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return images[:cut], labels[:cut], images[cut:], labels[cut:]
 
 
-def _network(params: Params, images: jax.Array) -> jax.Array:
+def _network(params: Params, images: Array) -> jax.Array:
     hidden = jax.nn.relu(images @ params["hidden"]["w"] + params["hidden"]["b"])
-    return hidden @ params["out"]["w"] + params["out"]["b"]
+    logits: jax.Array = hidden @ params["out"]["w"] + params["out"]["b"]
+    return logits
 
 
 def digits(seed: int) -> Problem:
@@ -86,7 +88,8 @@ def digits(seed: int) -> Problem:
     def init() -> Params:
         rng = np.random.default_rng(seed)
         return {
-            "hidden": {"w": _normal(rng, (2 / 64) ** 0.5, 64, 64), "b": jnp.zeros(64, jnp.float32)},
+            "hidden": {"w": _normal(rng, (2 / 64) ** 0.5, 64, 64),
+                       "b": jnp.zeros(64, jnp.float32)},
             "out": {"w": _normal(rng, (1 / 64) ** 0.5, 64, 10), "b": jnp.zeros(10, jnp.float32)},
         }
 
@@ -96,7 +99,7 @@ def digits(seed: int) -> Problem:
         chosen = order[turn * _DIGITS_BATCH :][:_DIGITS_BATCH]
         return images[chosen], labels[chosen]
 
-    def loss(params: Params, images: jax.Array, labels: jax.Array) -> jax.Array:
+    def loss(params: Params, images: Array, labels: Array) -> jax.Array:
         return _cross_entropy(_network(params, images), labels)
 
     @jax.jit
@@ -167,17 +170,19 @@ def _attention(params: Params, a: jax.Array) -> jax.Array:
     scores = q @ k.swapaxes(-1, -2) * (width // _HEADS) ** -0.5
     scores = jnp.where(jnp.tril(jnp.ones((time, time), bool)), scores, -1e30)
     mixed = jax.nn.softmax(scores) @ v
-    return mixed.transpose(0, 2, 1, 3).reshape(batch, time, width) @ params["out"]
+    out: jax.Array = mixed.transpose(0, 2, 1, 3).reshape(batch, time, width) @ params["out"]
+    return out
 
 
-def _transformer(params: Params, symbols: jax.Array) -> jax.Array:
+def _transformer(params: Params, symbols: Array) -> jax.Array:
     """Logits (batch, time, symbols)."""
-    a = params["embed"][symbols] + params["position"][: symbols.shape[1]]
+    a: jax.Array = params["embed"][symbols] + params["position"][: symbols.shape[1]]
     for layer in range(_LAYERS):
         p = params[f"layer{layer}"]
         a = a + _attention(p, _layer_norm(a, p["scale1"]))
         a = a + jax.nn.gelu(_layer_norm(a, p["scale2"]) @ p["up"]) @ p["down"]
-    return _layer_norm(a, params["scale"]) @ params["unembed"]
+    logits: jax.Array = _layer_norm(a, params["scale"]) @ params["unembed"]
+    return logits
 
 
 def text(seed: int) -> Problem:
@@ -187,37 +192,36 @@ def text(seed: int) -> Problem:
 
     def init() -> Params:
         rng = np.random.default_rng(seed)
-        ones = jnp.ones(_WIDTH, jnp.float32)
         narrow, deep = _WIDTH**-0.5, (2 * _LAYERS * _WIDTH) ** -0.5
         params: Params = {
             "embed": _normal(rng, 0.1, _SYMBOLS, _WIDTH),
             "position": _normal(rng, 0.1, _CONTEXT, _WIDTH),
-            "scale": ones,
+            "scale": jnp.ones(_WIDTH, jnp.float32),
             "unembed": _normal(rng, narrow, _WIDTH, _SYMBOLS),
         }
         for layer in range(_LAYERS):
             params[f"layer{layer}"] = {
-                "scale1": ones,
+                "scale1": jnp.ones(_WIDTH, jnp.float32),
                 "qkv": _normal(rng, narrow, _WIDTH, 3 * _WIDTH),
                 "out": _normal(rng, deep, _WIDTH, _WIDTH),
-                "scale2": ones,
+                "scale2": jnp.ones(_WIDTH, jnp.float32),
                 "up": _normal(rng, narrow, _WIDTH, 4 * _WIDTH),
                 "down": _normal(rng, deep / 2, 4 * _WIDTH, _WIDTH),
             }
-        return jax.tree.map(jnp.array, params)
+        return params
 
     def batch(step: int) -> Batch:
         rng = np.random.default_rng((seed, step))
         return _windows(train, rng.integers(0, len(train) - _CONTEXT - 1, _TEXT_BATCH))
 
-    def loss(params: Params, symbols: jax.Array, following: jax.Array) -> jax.Array:
+    def loss(params: Params, symbols: Array, following: Array) -> jax.Array:
         return _cross_entropy(_transformer(params, symbols), following)
 
     @jax.jit
     def measure(params: Params) -> tuple[jax.Array, jax.Array]:
         symbols, following = held_out
-        logits = _transformer(params, jnp.asarray(symbols))
-        return _cross_entropy(logits, jnp.asarray(following)), _correct(logits, following)
+        logits = _transformer(params, symbols)
+        return _cross_entropy(logits, following), _correct(logits, following)
 
     def final(params: Params) -> tuple[float, float | None]:
         value, accuracy = measure(params)
@@ -238,7 +242,8 @@ def rosenbrock(seed: int) -> Problem:
 
     def loss(params: Params) -> jax.Array:
         x, y = params["point"]
-        return (1 - x) ** 2 + 100 * (y - x**2) ** 2
+        value: jax.Array = (1 - x) ** 2 + 100 * (y - x**2) ** 2
+        return value
 
     return _formula("rosenbrock", lambda: {"point": jnp.array([-1.2, 1.0], jnp.float32)}, loss)
 
@@ -253,7 +258,8 @@ def quadratic(seed: int) -> Problem:
     start = rng.standard_normal(size).astype(np.float32)
 
     def loss(params: Params) -> jax.Array:
-        return 0.5 * params["point"] @ h @ params["point"]
+        value: jax.Array = 0.5 * params["point"] @ h @ params["point"]
+        return value
 
     return _formula("quadratic", lambda: {"point": jnp.array(start)}, loss)
 

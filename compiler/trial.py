@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -34,7 +34,7 @@ class Result:
     final_loss: float | None
     final_accuracy: float | None
     seconds_per_step: float | None
-    diverged_at: int | None = field(default=None)
+    diverged_at: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; numbers that are not finite are None."""
@@ -68,7 +68,8 @@ def train(
         batch = problem.batch(number)
         start = perf_counter()
         params, state, value = advance(params, state, batch)
-        loss = float(jax.block_until_ready((value, params))[0])
+        loss = float(value)
+        _wait(params)
         seconds.append(perf_counter() - start)
         losses.append(loss)
         tick(number, loss)
@@ -126,6 +127,13 @@ def run_numpy(
     state = program.init(params)
     return train(name, hyperparameters, problem, steps, params, state, advance,
                  program.evaluate, tick)
+
+
+def _wait(tree: Any) -> None:
+    """Until the arrays of a tree have been computed; those of NumPy always are."""
+    for array in jax.tree.leaves(tree):
+        if isinstance(array, jax.Array):
+            array.block_until_ready()
 
 
 def _same(params: Any, state: Any) -> Any:

@@ -17,10 +17,12 @@ import click
 
 from thetaprime.aliases import spec_names
 from thetaprime.collect import constant
+from thetaprime.describe import draws
 from thetaprime.diagnostics import SpecError, closest
 from thetaprime.expr import Apply, Expr, Num
 from thetaprime.ir import Step
 from thetaprime.library import key
+from thetaprime.messages import CODES
 from thetaprime.optimizer import CallError, Optimizer, load
 from thetaprime.parse import parse_expression
 from thetaprime.source import Source
@@ -51,16 +53,15 @@ def render_error(error: Exception) -> str | None:
         case CallError():
             headline, *hints = str(error).split(": ", 1)
             return render_call("wrong-call", headline, hints)
-        case click.exceptions.NoSuchCommand() | click.exceptions.NoSuchOption():
-            command = isinstance(error, click.exceptions.NoSuchCommand)
-            name = error.command_name if command else error.option_name
-            near = closest(name, sorted(error.possibilities or ()))
-            known = ", ".join(sorted(error.possibilities or ())) if command else ""
-            where = error.ctx.command_path if error.ctx else "thetaprime"
-            return render_call(
-                "unknown-command" if command else "unknown-option",
-                f"there is no {'command' if command else 'option'} `{name}`",
-                [f"did you mean `{near}`?" if near else known or f"see `{where} --help`"])
+        case click.exceptions.NoSuchCommand(command_name=name, possibilities=known):
+            near = closest(name, sorted(known or ()))
+            return render_call("unknown-command", f"there is no command `{name}`",
+                               [f"did you mean `{near}`?" if near else "see `thetaprime --help`"])
+        case click.exceptions.NoSuchOption(option_name=name, possibilities=known, ctx=context):
+            near = closest(name, sorted(known or ()))
+            where = context.command_path if context else "thetaprime"
+            return render_call("unknown-option", f"there is no option `{name}`",
+                               [f"did you mean `{near}`?" if near else f"see `{where} --help`"])
         case click.ClickException():
             headline = error.format_message().rstrip(".")
             context = getattr(error, "ctx", None)
@@ -76,14 +77,34 @@ def render_error(error: Exception) -> str | None:
     return None
 
 
+def explained(code: str) -> str:
+    """What the message of a code is about, and why. Raises UsageError for an unknown one."""
+    if code not in CODES:
+        near = closest(code, list(CODES))
+        raise UsageError("unknown-code", f"no message has the code `{code}`",
+                         f"did you mean `{near}`?" if near else
+                         "a code stands in brackets, as in `error[needs-over]`")
+    row = CODES[code]
+    return f"{row.severity}[{code}]\n\n{row.reason}"
+
+
+# What is imported -> what to install for it.
 EXTRAS = {"jax": "jax", "jaxlib": "jax", "optax": "optax", "sklearn": "scikit-learn",
           "matplotlib": "matplotlib"}
 
 
 def load_spec(text: str) -> Optimizer:
-    """A shipped spec by name, or a file. Raises CallError, OSError."""
+    """A shipped spec by name, or else the file of that path. Raises CallError, OSError."""
     path = Path(text)
-    return load(path if path.suffix and path.exists() else text)
+    try:
+        return load(text)
+    except CallError:
+        if path.exists():
+            return load(path)
+        if Path(f"{text}.opt").is_file():
+            raise UsageError("wrong-call", f"there is no shipped spec `{text}`",
+                             f"did you mean the file `{text}.opt`?") from None
+        raise
 
 
 def label(text: str) -> str:
@@ -122,16 +143,29 @@ def assign(
             called = ", ".join(label(c) for c, _ in optimizers)
             raise UsageError("bad-setting", f"`--set {spec}.{name}` is for no spec of this call",
                              f"this call has {called}")
-        reached = [k for k in chosen if _knows(optimizers[k][1], name)]
-        for k in reached or chosen[:1]:
-            found, _ = spec_names({name: text}, [*optimizers[k][1].tables.hypers, "seed"])
-            given[k].update(found or {name: text})
+        reached = [(k, found) for k in chosen
+                   if (found := spec_names({name: text}, _names(optimizers[k][1]))[0])]
+        if not reached:
+            raise _unknown(name, [optimizers[k][1] for k in chosen])
+        for k, found in reached:
+            given[k].update(found)
     return [_values(optimizer, texts)
             for (_, optimizer), texts in zip(optimizers, given, strict=True)]
 
 
-def _knows(optimizer: Optimizer, name: str) -> bool:
-    return not spec_names({name: 0}, [*optimizer.tables.hypers, "seed"])[1]
+def _names(optimizer: Optimizer) -> list[str]:
+    """What can be set: the hyperparameters, and a seed where the spec draws."""
+    names = [n for n in optimizer.tables.hypers if n not in optimizer.flat.bound]
+    return [*names, "seed"] if draws(optimizer.step()) else names
+
+
+def _unknown(name: str, optimizers: Sequence[Optimizer]) -> UsageError:
+    known = list(dict.fromkeys(n for optimizer in optimizers for n in _names(optimizer)))
+    near = closest(name, known)
+    who = f"`{optimizers[0].name}` has no" if len(optimizers) == 1 else "no spec of this call has a"
+    return UsageError("bad-setting", f"{who} hyperparameter `{name}`",
+                      f"did you mean `{near}`?" if near else
+                      f"there are {', '.join(known)}" if known else "there is none to set")
 
 
 def _values(optimizer: Optimizer, texts: Mapping[str, str]) -> dict[str, Any]:
