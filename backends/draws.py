@@ -1,32 +1,36 @@
 """How a draw becomes numbers: one recipe, the same text for every array namespace.
 
 A draw depends on (seed, name, t, tensor, entry) only. Its bits are Threefry-2x32 with 20 rounds
-(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), whose words wrap modulo
-2**32, so that all backends draw the same bits, and numbers equal to the last few digits.
+(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a key for the step and the
+tensor, then a word pair for each entry, so that all backends draw the same bits, and numbers equal
+to the last few digits.
 """
 
 from __future__ import annotations
 
 from zlib import crc32
 
-_BITS = '''
-def _bits(seed, name, t, leaf, shape):
-    """Two random words for each entry: Threefry-2x32 with 20 rounds.
-
-    The key is (seed, name), the counter (entry, 65536 t + leaf), all modulo 2**32.
-    """
-    k0, k1 = XP.asarray(seed).astype(XP.uint32), XP.uint32(name)
+_THREEFRY = '''
+def _threefry(k0, k1, a, b):
+    """Threefry-2x32 with 20 rounds: the key (k0, k1) applied to the counter words (a, b)."""
     keys = (k0, k1, k0 ^ k1 ^ XP.uint32(0x1BD11BDA))
-    size = math.prod(shape)
-    step = XP.asarray(t).astype(XP.uint32).reshape(1) * XP.uint32(65536) + XP.uint32(leaf)
-    a = XP.arange(size, dtype=XP.uint32) + keys[0]
-    b = XP.broadcast_to(step, (size,)) + keys[1]
+    a, b = a + k0, b + k1
     for i in range(5):
         for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
             a = a + b
             b = ((b << XP.uint32(r)) | (b >> XP.uint32(32 - r))) ^ a
         a = a + keys[(i + 1) % 3]
         b = b + keys[(i + 2) % 3] + XP.uint32(i + 1)
+    return a, b
+'''
+
+_BITS = '''
+def _bits(seed, name, t, leaf, shape):
+    """Two random words for each entry, under a key made of (seed, name) and (t, leaf)."""
+    words = [XP.asarray(w).astype(XP.uint32).reshape(1) for w in (seed, t, leaf)]
+    k0, k1 = _threefry(words[0], XP.full(1, name, XP.uint32), *words[1:])
+    entries = XP.arange(math.prod(shape), dtype=XP.uint32)
+    a, b = _threefry(k0, k1, entries, XP.zeros_like(entries))
     return a.reshape(shape), b.reshape(shape)
 '''
 
@@ -68,7 +72,7 @@ def _bernoulli(seed, name, t, leaf, shape, dtype, p):
 def helpers(namespace: str) -> dict[str, str]:
     """Name -> text of the functions of the recipe over ``namespace`` (``np`` or ``jnp``), in an
     order in which they can stand in a module that imports ``math`` and the namespace."""
-    texts = {"_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM, "_normal": _NORMAL,
+    texts = {"_threefry": _THREEFRY, "_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM, "_normal": _NORMAL,
              "_rademacher": _RADEMACHER, "_bernoulli": _BERNOULLI}
     return {name: text.replace("XP.", f"{namespace}.").strip("\n")
             for name, text in texts.items()}

@@ -10,7 +10,7 @@ from thetaprime.types import Extent
 
 HEAD = '''
 # The bytes that the arrays of one block may take together: they stay in the cache of one core.
-BLOCK = 1 << 20
+BLOCK = 3 << 19
 # The blocks that a thread takes at a time, and the number of threads.
 CHUNK = 8
 THREADS = os.cpu_count() or 1
@@ -197,16 +197,10 @@ def _default(value, other):
 '''
 
 DRAWS = '''
-def _bits(seed, name, t, leaf, start, size):
-    """Two random words for each of `size` entries of a tensor, from entry `start` on.
-
-    Threefry-2x32 with 20 rounds: the key is (seed, name), the counter (entry, 65536 t + leaf), all
-    modulo 2**32.
-    """
-    keys = [np.uint32(int(seed) % 2**32), np.uint32(name)]
-    keys.append(keys[0] ^ keys[1] ^ np.uint32(0x1BD11BDA))
-    a = (start + np.arange(size)).astype(np.uint32) + keys[0]
-    b = np.full(size, (65536 * int(t) + leaf) % 2**32, np.uint32) + keys[1]
+def _threefry(k0, k1, a, b):
+    """Threefry-2x32 with 20 rounds: the key (k0, k1) applied to the counter words (a, b)."""
+    keys = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    a, b = a + k0, b + k1
     for i in range(5):
         for r in ((13, 15, 26, 6), (17, 29, 16, 24))[i % 2]:
             a += b
@@ -214,6 +208,17 @@ def _bits(seed, name, t, leaf, start, size):
         a += keys[(i + 1) % 3]
         b += keys[(i + 2) % 3] + np.uint32(i + 1)
     return a, b
+
+
+def _bits(seed, name, t, leaf, start, size):
+    """Two random words for each of `size` entries of a tensor, from entry `start` on.
+
+    The key is made of (seed, name) and (t, leaf), the counter is the entry.
+    """
+    words = [np.array([int(w) % 2**32], np.uint32) for w in (seed, name, t, leaf)]
+    k0, k1 = _threefry(*words)
+    entries = (start + np.arange(size)).astype(np.uint32)
+    return _threefry(k0, k1, entries, np.zeros_like(entries))
 
 
 def _unit(bits, dtype):

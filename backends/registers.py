@@ -168,13 +168,14 @@ def _choose(block: Block, index: int, line: Line) -> str:
     if own:
         return own[0]
     mark = "?" if node.boolean else "#"
-    places: list[str] = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
+    places = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
     rooms = [r for r in block.scratch if r.startswith(mark)]
     blocks = [] if node.boolean else list(block.due)
-    dying = [r for r in places if r in (*rooms, *blocks)] if line.kind == "op" else []
-    if line.kind == "if":
-        dying = [p for p in places if p in blocks]
-    for register in (*dying, *rooms, *(blocks if line.kind == "op" else ())):
+    if line.kind == "op":
+        choices = [r for r in places if r in (*rooms, *blocks)] + rooms + blocks
+    else:
+        choices = [r for r in places if r in blocks] + rooms
+    for register in choices:
         if free(register) and fits(register):
             return register
     fresh = f"{mark}{len(rooms)}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Range
+from thetaprime.ops import OPS
 from thetaprime.resolve import Flat, Part
-from thetaprime.source import Source, Span
+from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     AxisDecl,
     Choices,
@@ -30,7 +32,7 @@ from thetaprime.syntax import (
     Train,
     TypeName,
 )
-from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Extent, Type
+from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
 
 RESERVED = {
     "t": "the number of the step", "g": "the gradient", "loss": "the loss value",
@@ -75,50 +77,71 @@ class Tables:
     problems: list[Diagnostic] = field(default_factory=list)
 
 
+Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function
+
+
+def name_span(item: Named, source: Source) -> Span:
+    """Where the name that an item declares stands: its keyword, if it has one, goes before."""
+    start, end = item.span.start, item.span.end
+    match = re.compile(r"(?:(?:state|const|axis|param|train|fn)[ \t]+)?([^\W\d]\w*)").match(
+        source.text, start, max(start, end))
+    return Span(*match.span(1)) if match else item.span
+
+
 def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
     """The tables of a flat optimizer; what is wrong with declarations is in ``problems``."""
     tables = Tables(flat)
-    seen: dict[str, Span] = {}
+    seen: dict[str, tuple[Source, Span]] = {}
 
-    def claim_name(name: str, span: Span, source: Source, allowed: str = "") -> bool:
-        if name in RESERVED and name != allowed:
+    def claim_name(name: str, item: Named, source: Source) -> bool:
+        span = name_span(item, source)
+        if name in RESERVED:
             tables.problems.append(report("reserved-name", source, span, name=name,
                                           why=f"it is {RESERVED[name]}"))
             return False
         if name in seen:
-            tables.problems.append(report("duplicate-name", source, span, name=name))
+            first, at = seen[name]
+            where = f" on line {first.position(at.start)[0]}" if first is source else ""
+            tables.problems.append(report("duplicate-name", source, span, name=name,
+                                          notes=(f"`{name}` is declared{where} already",)))
             return False
-        seen[name] = span
+        seen[name] = source, span
         return True
 
     for function, where in prelude:
         tables.functions[function.name] = (function, where)
     for part in flat.parts:
         match part.item:
-            case Param(name, _, span):
-                if claim_name(name, span, part.source):
+            case Param(name, kind) as param:
+                if read_type(tables, kind, part.source, PER_ENTRY) != PER_ENTRY:
+                    assert kind is not None
+                    tables.problems.append(report("unknown-type", part.source, kind.span,
+                                                  name=kind.base, hints=(
+                        "a parameter is `per entry`: leave the type out",)))
+                if claim_name(name, param, part.source):
                     tables.parameter = tables.point = name
                     tables.gradient = "G" if name.isupper() else "g"
-            case AxisDecl(name, length, span):
-                if claim_name(name, span, part.source):
+            case AxisDecl(name, length) as axis:
+                if claim_name(name, axis, part.source):
                     tables.axes[name] = int(length) if length and length.isdigit() else 0
-    seen.setdefault(tables.parameter, Span(0, 0))
+    seen.setdefault(tables.parameter, (NO_SOURCE, NOWHERE))
     for part in flat.parts:
         match part.item:
             case HyperLine() as line:
                 for item in line.items:
-                    if claim_name(item.name, item.span, part.source):
+                    if claim_name(item.name, item, part.source):
                         tables.hypers[item.name] = _hyper(tables, item, line.domain, part)
-            case StateDecl(name, _, _, _, span) | ConstDecl(name, _, _, span):
-                if claim_name(name, span, part.source):
-                    tables.states[name] = (part.item, part)
-            case Function(name, _, _, _, _, span) as function:
+            case StateDecl(name) | ConstDecl(name) as kept:
+                if claim_name(name, kept, part.source):
+                    tables.states[name] = (kept, part)
+            case Function(name) as function:
                 if name in tables.functions and tables.functions[name][1] is part.source:
-                    tables.problems.append(report("duplicate-name", part.source, span,
-                                                  name=name))
+                    tables.problems.append(report(
+                        "duplicate-name", part.source, name_span(function, part.source),
+                        name=name))
                 tables.functions[name] = (function, part.source)
-            case Train(name, _, span) as train:
-                if claim_name(name, span, part.source):
+            case Train(name) as train:
+                if claim_name(name, train, part.source):
                     tables.train, tables.point = (train, part.source), name
             case Evaluate(_, value):
                 tables.evaluate = (value, part.source)
@@ -130,8 +153,8 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             part = next(p for p in flat.parts
                         if isinstance(p.item, AxisDecl) and p.item.name == name)
             assert isinstance(part.item, AxisDecl)
-            tables.problems.append(report("axis-without-list", part.source, part.item.span,
-                                          name=name))
+            tables.problems.append(report("axis-without-list", part.source,
+                                          name_span(part.item, part.source), name=name))
     return tables
 
 
@@ -171,8 +194,9 @@ def _hyper(
         default = item.default
         if default is not None and not (isinstance(default, Sym) and default.name in domain.names):
             tables.problems.append(report("bad-default", source, default.span, name=item.name,
-                                          wanted="a choice",
-                                          why=f"one of {', '.join(domain.names)}"))
+                                          wanted="one of its choices",
+                                          why=f"not one of {', '.join(domain.names)}",
+                                          hints=(f"`{item.name} = {domain.names[0]}`",)))
         return HyperInfo(item, SCALAR, None, domain.names, source, part.inherited)
     return HyperInfo(item, kind, _range(tables, domain, source), (), source, part.inherited)
 
@@ -192,7 +216,8 @@ def constant(expr: Expr) -> Fraction | float | None:
             if not isinstance(a, Fraction) or not isinstance(b, Fraction):
                 return None
             if op == "^":
-                if b.denominator != 1 or abs(b) > 1000 or (not a and b < 0):
+                bits = max(abs(a.numerator), a.denominator).bit_length()
+                if b.denominator != 1 or abs(b) * bits > 10_000 or (not a and b < 0):
                     return None
                 return Fraction(a**b.numerator)
             if op == "/":
@@ -207,11 +232,13 @@ def _range(tables: Tables, domain: Interval | None, source: Source) -> Range | N
     low, high = constant(domain.low), constant(domain.high)
     if low is None or high is None:
         tables.problems.append(report("bad-range", source, domain.span,
-                                      why="its ends are numbers"))
+                                      why="the ends of a range are numbers",
+                                      hints=("`in (0, inf)`, `in [0, 1)`",)))
         return None
     if low > high or (low == high and not (domain.low_closed and domain.high_closed)):
         tables.problems.append(report("bad-range", source, domain.span,
-                                      why="no number lies in it"))
+                                      why="no number lies in it", hints=(
+                                          "the smaller end first: `in (0, inf)`, `in [0, 1)`",)))
         return None
     ends = [end if isinstance(end, Fraction) else None for end in (low, high)]
     return Range(ends[0], ends[1], domain.low_closed and ends[0] is not None,
@@ -227,7 +254,8 @@ def _axis_lengths(tables: Tables) -> None:
         if not (isinstance(default, Apply) and default.op == "list"):
             tables.problems.append(report(
                 "bad-default", info.source, default.span, name=info.item.name,
-                wanted="a list", why=f"a list of numbers gives `{axis}` its length"))
+                wanted="a list", why=f"a list of numbers gives `{axis}` its length",
+                hints=(f"`[{info.source.text[default.span.start : default.span.end]}]`",)))
             continue
         length = len(default.args)
         if tables.axes[axis] not in (0, length):
@@ -247,6 +275,22 @@ def range_text(bounds: Range) -> str:
             f"{end(bounds.high, 'inf')}{']' if bounds.high_closed else ')'}")
 
 
+def _wanted(info: HyperInfo, part: Expr, value: Fraction | float | None) -> tuple[str, str]:
+    """What a default should have been, and a hint; empty when it is right."""
+    truth = part in (Apply("true"), Apply("false"))
+    if info.type.kind == "bool":
+        return ("", "") if truth else ("`true` or `false`", f"`{info.item.name} : bool = true`")
+    if truth:
+        return "a number", f"`{info.item.name} : bool = {'true' if part == Apply('true') else 'false'}`"
+    if isinstance(part, Apply) and part.op in OPS and OPS[part.op].typing in ("compare", "logic"):
+        return "a number", f"a range follows `in`: `hyper {info.item.name} = 1 in (0, inf)`"
+    if info.type.kind == "int" and isinstance(value, Fraction) and value.denominator != 1:
+        return "an integer", f"`{info.item.name} : int = {round(value)}`"
+    if isinstance(part, Apply) and part.op == "list":
+        return "a number", "a list needs an axis: `axis lanes`, `hyper b : lanes = [0, 0.9]`"
+    return "", ""
+
+
 def check_defaults(tables: Tables) -> None:
     """Every default lies in its range and reads hyperparameters only."""
     for info in tables.hypers.values():
@@ -254,7 +298,7 @@ def check_defaults(tables: Tables) -> None:
         if item.default is None or info.choices:
             continue
         parts = (item.default.args if isinstance(item.default, Apply)
-                 and item.default.op == "list" else (item.default,))
+                 and item.default.op == "list" and info.type.axes else (item.default,))
         for part in parts:
             for node in walk(part):
                 if isinstance(node, Sym) and (
@@ -264,14 +308,11 @@ def check_defaults(tables: Tables) -> None:
                         wanted="a formula of other hyperparameters",
                         why=f"`{node}` is not another hyperparameter"))
             value = constant(part)
-            bad_kind = (
-                (info.type.kind == "bool" and part not in (Apply("true"), Apply("false")))
-                or (info.type.kind == "int" and isinstance(value, Fraction)
-                    and value.denominator != 1))
-            if bad_kind:
-                wanted = "`true` or `false`" if info.type.kind == "bool" else "an integer"
+            wanted, hint = _wanted(info, part, value)
+            if wanted:
                 tables.problems.append(report("bad-default", info.source, part.span,
-                                              name=item.name, wanted=wanted, why=f"not {wanted}"))
+                                              name=item.name, wanted=wanted, why=f"not {wanted}",
+                                              hints=(hint,) if hint else ()))
             elif value is not None and info.range is not None and value not in info.range:
                 tables.problems.append(report(
                     "default-outside", info.source, part.span, name=item.name,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from unicodedata import combining, east_asian_width
 
 from thetaprime.messages import CODES
 from thetaprime.source import Source, Span
 
 Severity = Literal["error", "warning"]
+WIDEST_LINE = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +69,41 @@ def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as text: headline, place, the line with the span underlined, notes, hints."""
     d = diagnostic
     line, column = d.source.position(d.span.start)
-    out = [f"{d.severity}[{d.code}]: {d.message}"]
     text = d.source.line(line)
     gutter = " " * len(str(line))
     width = max(1, min(d.span.end - d.span.start, len(text) - column + 1))
+    text, column = _window(text, column, width)
+    shown = text[column - 1 : column - 1 + width]
     # Tabs stay tabs under the text, so that the carets stand where the eye looks.
-    indent = "".join("\t" if c == "\t" else " " for c in text[: column - 1])
-    out += [
-        f"{gutter} --> {d.source.name}:{line}:{column}",
+    indent = "".join("\t" if c == "\t" else " " * _columns(c) for c in text[: column - 1])
+    carets = "^" * max(1, sum(map(_columns, shown)))
+    out = [
+        f"{d.severity}[{d.code}]: {d.message}",
+        f"{gutter} --> {d.source.name}:{line}:{d.source.position(d.span.start)[1]}",
         f"{gutter}  |",
-        f"{line}  | {text}".rstrip(),
-        f"{gutter}  | {indent}{'^' * width} {d.label}".rstrip(),
+        f" {line} | {text}".rstrip(),
+        f"{gutter}  | {indent}{carets} {d.label}".rstrip(),
     ]
     out += [f"{gutter}  = note: {note}" for note in d.notes]
     out += [f"{gutter}  = hint: {hint}" for hint in d.hints]
     return "\n".join(out)
+
+
+def _window(text: str, column: int, width: int) -> tuple[str, int]:
+    """A long line cut to what stands around the span, and the column of the span in it."""
+    if len(text) <= WIDEST_LINE:
+        return text, column
+    start = max(0, column - 1 - WIDEST_LINE // 3)
+    end = min(len(text), start + max(WIDEST_LINE, width))
+    before = "... " if start else ""
+    return before + text[start:end] + " ..." * (end < len(text)), column - start + len(before)
+
+
+def _columns(char: str) -> int:
+    """How many columns of a terminal a character takes."""
+    if char.isascii():
+        return 1
+    return 0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1
 
 
 def closest(word: str, known: list[str] | tuple[str, ...]) -> str | None:

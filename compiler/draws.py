@@ -13,21 +13,26 @@ import numpy as np
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
+def threefry(k0: Any, k1: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    """The key (k0, k1) applied to the counter words (a, b), all arrays of uint32."""
+    keys = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    a, b = a + k0, b + k1
+    for block in range(5):
+        for turn in _ROTATIONS[block % 2]:
+            a = a + b
+            b = ((b << np.uint32(turn)) | (b >> np.uint32(32 - turn))) ^ a
+        a = a + keys[(block + 1) % 3]
+        b = b + keys[(block + 2) % 3] + np.uint32(block + 1)
+    return a, b
+
+
 def bits(seed: int, name: str, t: int, leaf: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Two arrays of 32 random bits for each entry of a tensor."""
-    keys = [np.uint32(seed & 0xFFFFFFFF), np.uint32(zlib.crc32(name.encode()))]
-    keys.append(keys[0] ^ keys[1] ^ np.uint32(0x1BD11BDA))
-    size = int(np.prod(shape, dtype=np.int64))
-    with np.errstate(over="ignore"):
-        a = np.arange(size, dtype=np.uint32) + keys[0]
-        b = np.full(size, (t * 65536 + leaf) & 0xFFFFFFFF, np.uint32) + keys[1]
-        for block in range(5):
-            for turn in _ROTATIONS[block % 2]:
-                a = a + b
-                b = (b << np.uint32(turn)) | (b >> np.uint32(32 - turn))
-                b = b ^ a
-            a = a + keys[(block + 1) % 3]
-            b = b + keys[(block + 2) % 3] + np.uint32(block + 1)
+    """Two arrays of 32 random bits for each entry of a tensor: a key is made of (seed, name) and
+    (t, leaf), the counter is the entry."""
+    words = (seed % 2**32, zlib.crc32(name.encode()), t, leaf)
+    k0, k1 = threefry(*(np.array([word], np.uint32) for word in words))
+    entries = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)
+    a, b = threefry(k0, k1, entries, np.zeros_like(entries))
     return a.reshape(shape), b.reshape(shape)
 
 

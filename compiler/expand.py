@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from thetaprime.check.names import bad_call
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, symbols
 from thetaprime.ops import OPS, REDUCTIONS
@@ -45,16 +46,17 @@ class Expander:
         if function.extents and not node.over:
             shown = ", ".join(spec_text(a) for a in node.args)
             self.problems.append(report(
-                "needs-over", source, _head(node), name=node.op, args=shown or "x"))
+                "needs-over", source, node.span, name=node.op, args=shown or "x"))
             return node.args[0] if node.args else node
         if len(node.args) != len(function.parameters) or bool(node.over) != bool(function.extents):
-            wanted = _count(len(function.parameters), "argument")
-            given = _count(len(node.args), "argument")
+            wanted = len(function.parameters)
             if node.over and not function.extents:
-                self.problems.append(report("no-over", source, node.span, name=node.op))
+                self.problems.append(report("no-over", source, _head(node), name=node.op))
             else:
-                self.problems.append(report("bad-call", source, node.span, name=node.op,
-                                            wanted=wanted, given=given))
+                over = " over tensor" if function.extents else ""
+                form = f"{node.op}({', '.join(function.parameters)}{over})"
+                self.problems.append(bad_call(node.op, (wanted, wanted), len(node.args), source,
+                                              _head(node), form))
             return node
         key = (node.op, node.args, node.over)
         if key not in self._known:
@@ -108,10 +110,6 @@ class Expander:
             name = f"{stem}{number}"
         self.taken.add(name)
         return name
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def _head(call: Apply) -> Span:

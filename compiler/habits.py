@@ -3,12 +3,74 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
+from thetaprime.corrections import UNICODE, Context, corrected, is_floor
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.messages import HABITS, UNICODE_FIXES
 from thetaprime.source import Source, Span
 
 _TEXT_OR_COMMENT = re.compile(r'"[^"\n]*"|#[^\n]*')
+_NAME = r"[^\W\d]\w*"
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A pattern that is never legal; the group ``at``, if there is one, is the place to show."""
+
+    pattern: re.Pattern[str]
+    code: str
+
+
+# Tried in this order at every place of a line; texts and comments are blanked out before.
+HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, code in (
+    (r"\\(?:[A-Za-z]+|[|,;!])(?:_\{?\d+\}?)?", "habit-latex"),
+    (rf"^\s*{_NAME}'?\s*(?P<at>:=)", "habit-assign"),
+    (rf"^\s*{_NAME}'?\s*(?P<at>==)", "habit-assign"),
+    (rf"^\s*{_NAME}'?\s*(?P<at>(?:\*\*|//|[-+*/])=)", "habit-augmented"),
+    (r"\*\*", "habit-power"),
+    (rf"\b{_NAME}\.(?:grad|data)\b(?!\()", "habit-attribute"),
+    (r"\b(?:np|jnp|numpy|torch|math|tf|jax|keras|F|K|ops|self|lax|optax|group)(?:\.\w+)*\.(?!T\b)\w+",
+     "habit-module"),
+    (rf"(?:\b{_NAME}'?|(?<=[)\]'\w]))(?<!\d)\.(?!T\b|step\b){_NAME}(?=\()", "habit-method"),
+    (rf"{_NAME}?_\{{[^}}]*\}}", "habit-subscript"),
+    (rf"{_NAME}?[ₜₖ](?:[₊₋]₁)?", "habit-subscript"),
+    (rf"{_NAME}\[\s*[tkni]\s*(?:[-+]\s*1)?\s*\]", "habit-index"),
+    (rf"\b(?<!axis )(?!in\b){_NAME}'?(?P<at>\[\s*(?:[-:\d.][^\]]*|[tkni]\s*[-+][^\]]*)?\])", "no-index"),
+    (r"‖[^‖]*‖?", "habit-bars"),
+    (r"\|\|[^|]+\|\|", "habit-bars"),
+    (r"&&", "habit-logic"),
+    (r"\|\|", "habit-logic"),
+    (r"!(?!=)", "habit-logic"),
+    (r"\|[^|]*\|?", "habit-bars"),
+    (r"%", "habit-modulo"),
+    (r"//", "habit-comment"),
+    (rf"^\s*{_NAME}'?\s*(?P<at><-|←)", "habit-arrow"),
+    (r"^\s*(?P<at>def|lambda|for(?! axis\b)|while|import|from|class|with|assert|print|elif)\b"
+     r"(?!'?\s*=)", "habit-python"),
+    (r"\blambda\b(?=[^=]*:)", "habit-python"),
+    (r"^\s*(?P<at>if\b.*:)\s*\S", "habit-python"),
+    (r"\^T\b", "habit-transpose"),
+    (r"(?<!\d)\.[*/^]", "habit-elementwise"),
+    (r"=(?!.*\bthen\b)[^=\n]*\S\s+(?P<at>if)\b(?=.*\selse\s)", "habit-ternary"),
+    (r";\s*$", "habit-semicolon"),
+    (r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?P<at>[fFlLjJ])\b", "habit-number"),
+    (r"(?<![\w.])\d+(?P<at>(?:_\d+)+)\b", "habit-number"),
+    (rf"[{''.join(set(UNICODE) - {'‖'})}]|[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿᵗᵏ⁺⁻]+|(?<=\w)[\u0302\u0303\u0304\u0307]",
+     "habit-unicode"),
+))
+
+_PYTHON = {
+    "def": "a function is one formula, `fn f(a) = ...`; the step itself is equations: "
+           "`x' = x - lr*g`",
+    "lambda": "a function is a line of its own: `fn f(a) = ...`",
+    "for": "a spec is one step for every entry of every tensor: no loop over parameters is needed",
+    "elif": "put an `if` block into the `else` block; in a formula, `else if c then a else b`",
+    "if": "in a formula: `if c then a else b`; a block starts on the line below",
+    "with": "`optimizer NAME = OTHER with lr = 1` sets hyperparameters of another spec",
+    "import": "nothing is imported: the functions of the language and of the prelude are there",
+    "print": "nothing is printed: `thetaprime show` and `thetaprime run` tell about a spec",
+}
+_PYTHON["from"] = _PYTHON["import"]
 
 
 def blank(text: str) -> str:
@@ -17,29 +79,64 @@ def blank(text: str) -> str:
 
 
 def find_habits(source: Source) -> list[Diagnostic]:
-    """A diagnostic for every place where another language shows through."""
+    """Every place where another language shows through; one message for a code and line."""
     found: list[Diagnostic] = []
-    offset = 0
+    context = Context.of(source.text)
+    offset = depth = 0
     for line in blank(source.text).split("\n"):
-        found += _in_line(source, line, offset)
+        found += _in_line(source, line.rstrip("\r"), offset, context, depth > 0)
+        depth = max(0, depth + sum(map(line.count, "([{")) - sum(map(line.count, ")]}")))
         offset += len(line) + 1
     return found
 
 
-def _in_line(source: Source, line: str, offset: int) -> list[Diagnostic]:
+def _in_line(
+    source: Source, line: str, offset: int, context: Context, inside: bool
+) -> list[Diagnostic]:
+    """The habits of one line; ``inside``: a parenthesis is open, so that no statement starts."""
     taken: list[tuple[int, int]] = []
-    found: list[tuple[int, Diagnostic]] = []
+    found: dict[str, tuple[int, int]] = {}
     for habit in HABITS:
+        if inside and habit.pattern.pattern.startswith("^"):
+            continue
         for match in habit.pattern.finditer(line):
-            if match.start() == match.end():
+            start, end = match.span("at" if match.groupdict().get("at") else 0)
+            if any(a < end and start < b for a, b in taken):
                 continue
-            if any(a < match.end() and match.start() < b for a, b in taken):
-                continue
-            taken.append(match.span())
-            start = match.start() + len(match[0]) - len(match[0].lstrip())
-            text = match[0].strip()
-            fixed = UNICODE_FIXES.get(text) or match.expand(habit.fixed)
-            fixed = re.sub(r"''+", "'", fixed)
-            span = Span(offset + start, offset + match.end())
-            found.append((start, report(habit.code, source, span, found=text, fixed=fixed)))
-    return [diagnostic for _, diagnostic in sorted(found, key=lambda pair: pair[0])]
+            taken.append((start, end))
+            code = habit.code
+            if code == "habit-comment":
+                if is_floor(line, start):
+                    code = "habit-floor"
+                else:
+                    line = line[:end] + " " * (len(line) - end)
+            if code not in found or start < found[code][0]:
+                found[code] = (start, end)
+    if not found:
+        return []
+    fixed = corrected(source.text[offset : offset + len(line)].split("#")[0].rstrip(), context)
+    diagnostics = []
+    for code, (start, end) in sorted(found.items(), key=lambda item: item[1]):
+        text = line[start:end].strip() or "a no-break space"
+        facts = {"found": text, "what": _what(code, text, context), "fixed": fixed}
+        if code == "habit-python":
+            facts["fixed"] = _PYTHON.get(text.split()[0].rstrip(":"), "a spec has equations only: "
+                                         "`x' = x - lr*g`")
+            facts["found"] = text.split()[0]
+        span = Span(offset + start, offset + end)
+        diagnostics.append(report(code, source, span, **facts))
+    return diagnostics
+
+
+def _what(code: str, text: str, context: Context) -> str:
+    """The label of a subscript or index: what a spec calls it."""
+    if code in ("habit-subscript", "habit-index"):
+        plain = corrected(text, context)
+        if plain.endswith("'"):
+            return f"the value after the step is `{plain}`"
+        if plain in context.states:
+            return f"the value before the step is `{plain}`"
+        return f"here it is `{plain}`"
+    if code == "habit-number":
+        return "digits are not grouped" if "_" in text else "a suffix of another language"
+    return ""

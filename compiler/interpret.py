@@ -173,14 +173,16 @@ class Run:
         """A draw whose key is (seed, name, t, tensor, entry)."""
         assert target.type is not None
         kind = target.type
+        lengths = {a.name: a.length for a in self.step.axes}
+        sizes = tuple(lengths[a] for a in kind.axes)
         if kind.extent is Extent.SCALAR:
             given = tuple(self._one(a, kind, None) for a in args)
             return self.numbers.array(draw(distribution, given, self.seed, target.name, self.t,
-                                           0, ()))
+                                           0, sizes))
         out = []
         for leaf, shape in enumerate(self.shapes):
             given = tuple(self._one(a, kind, leaf) for a in args)
-            full = shape if kind.extent is Extent.ENTRY else ()
+            full = (*sizes, *shape) if kind.extent is Extent.ENTRY else sizes
             out.append(self.numbers.array(draw(distribution, given, self.seed, target.name,
                                                self.t, leaf, full)))
         return out

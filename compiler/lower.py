@@ -7,13 +7,14 @@ decided (`statements.gather`), names checked and sorted (`check.names`), types i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from thetaprime.check.names import check_distribution, check_symbols, in_order, outputs
 from thetaprime.check.types import Typing, infer_statements, smallest_types
 from thetaprime.check.use import reached
-from thetaprime.collect import HyperInfo, Tables, check_defaults, collect
+from thetaprime.collect import HyperInfo, Tables, check_defaults, collect, name_span
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
@@ -48,9 +49,9 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     _stop(tables.problems)
     decide = Decide(tables, fixed)
     program = gather(tables, decide)
-    _stop([*tables.problems, *program.problems, *decide.problems])
     hypers = {n: i for n, i in tables.hypers.items() if not i.folded and n not in flat.bound}
-    problems = _check_names(tables, program, hypers)
+    problems = [*tables.problems, *program.problems, *decide.problems,
+                *_check_names(tables, program, hypers)]
     _stop(problems)
     body = in_order(program.body, problems)
     _stop(problems)
@@ -75,7 +76,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
 
 def _stop(problems: list[Diagnostic]) -> None:
     if problems:
-        raise SpecError(list(dict.fromkeys(problems)))
+        raise SpecError(sorted(dict.fromkeys(problems), key=lambda d: d.span.start))
 
 
 # Names.
@@ -88,7 +89,8 @@ def _check_names(
     given = {Sym(n) for n in (*hypers, "t", tables.gradient, point, "loss")} | {Sym(point, True)}
     states = {Sym(s.name) for s in program.states}
     primed = {Sym(s.name, True) for s in program.states if not s.constant}
-    defined = {o for s in program.body for o in outputs(s) if not o.prime}
+    # A primed target that is no state is told where it is defined, not where it is read.
+    defined = {o for s in program.body for o in outputs(s)}
     known = given | states | primed | defined
     problems: list[Diagnostic] = []
     for expr, source in program.expressions():
@@ -143,19 +145,31 @@ def _check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
             problems.append(report("reserved-name", *where, name=name,
                                    why="it is given, not defined"))
         elif not target.prime and name in tables.hypers:
-            problems.append(report("duplicate-name", *where, name=name))
+            problems.append(report("duplicate-name", *where, name=name, hints=(
+                f"a hyperparameter is given; call the new quantity by another name, or declare "
+                f"`state {name} : scalar = ...`",)))
 
     seen: set[Sym] = set()
     for statement in program.body:
         visit(statement, seen)
+    # `m = ...` for a state has been told already.
+    told = {s.name for s in seen if not s.prime}
     problems += [
-        report("missing-prime", part.source, declared.span, name=name)
+        report("missing-prime", part.source, name_span(declared, part.source), name=name,
+               hints=_looks_like(name, seen))
         for name, (declared, part) in tables.states.items()
-        if isinstance(declared, StateDecl) and Sym(name, True) not in seen]
-    if Sym(tables.parameter, True) not in seen:
+        if isinstance(declared, StateDecl) and Sym(name, True) not in seen and name not in told]
+    if Sym(tables.parameter, True) not in seen and tables.parameter not in told:
         problems.append(report("no-step", tables.flat.source, tables.flat.span,
-                               name=tables.parameter))
+                               name=tables.parameter, hints=_looks_like(tables.parameter, seen)))
     return problems + _half_defined(program)
+
+
+def _looks_like(name: str, defined: set[Sym]) -> tuple[str, ...]:
+    """A hint where ``m_t`` or ``x_new`` is defined and ``m'`` or ``x'`` is missing."""
+    near = sorted(s.name for s in defined if not s.prime and re.fullmatch(
+        rf"{name}_?(?:t|k|i|n|new|next|tp1|t1|1)|new_?{name}|next_?{name}", s.name))
+    return (f"`{near[0]} = ...` looks like it: the new value is called `{name}'`",) if near else ()
 
 
 def _half_defined(program: Program) -> list[Diagnostic]:
@@ -230,10 +244,16 @@ def _state(raw: RawState, kind: Type, typing: Typing) -> State:
 def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diagnostic]:
     words = {Extent.SCALAR: "for the model", Extent.TENSOR: "per tensor"}
     return [
-        report("wide-state", s.source, s.span, name=s.name, extent=words[small[s.name].extent],
+        report("wide-state", s.source, s.span, name=s.name, start=_start_text(s), extent=words[small[s.name].extent],
                type=str(small[s.name]))
         for s in states
         if s.type is None and not s.local and small[s.name].extent is not Extent.ENTRY]
+
+
+def _start_text(state: RawState) -> str:
+    """The start of a state as it was written."""
+    text = state.source.text[state.span.start : state.span.end]
+    return text.partition("=")[2].strip() or "..."
 
 
 def _frozen(states: tuple[State, ...], hypers: Mapping[str, HyperInfo]) -> list[Diagnostic]:

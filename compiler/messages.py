@@ -1,135 +1,11 @@
-"""The table of messages: one row for every code, and the habits from elsewhere that have one.
-
-A headline says what is wrong, a label says it at the spot, a note is a fact, a hint an action.
-``reason`` is what ``thetaprime check --explain CODE`` tells.
-"""
+"""The table of messages: one row for every code; those about text stand in `codes_text`."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Literal
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """The texts of one code; braces are filled in by `diagnostics.report`."""
-
-    headline: str
-    label: str = ""
-    hints: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    reason: str = ""
-    severity: Literal["error", "warning"] = "error"
-
+from thetaprime.codes_text import TEXT_CODES, Code
 
 CODES: dict[str, Code] = {
-    # Reading the text.
-    "bad-character": Code(
-        "`{found}` has no meaning in a spec", "not a character of the language",
-        reason="Specs use letters (Greek too), digits, + - * / ^ ( ) [ ] and a few marks."),
-    "unexpected": Code(
-        "cannot read this line from {found} on", "expected {expected}",
-        reason="The line fits no construct of the language beyond the marked place."),
-    "unclosed": Code(
-        "`{opening}` is never closed", "opened here", ("add `{closing}`",),
-        reason="A line goes on until its parentheses are closed."),
-    "missing-colon": Code(
-        "a block starts with `:`", "`:` is missing here", ("end the line with `:`",),
-        reason="`if`, `else`, `every` and block functions end with a colon, as in Python."),
-    "bad-indent": Code(
-        "the indentation fits no block", "{why}",
-        ("indent every line of a block alike; continue a long line inside of parentheses",),
-        reason="Blocks are made by indentation; only parentheses continue a line."),
-    "empty-spec": Code(
-        "there is no optimizer here", "the file ends",
-        ("start with `optimizer NAME`, and its equations indented below; "
-         "`thetaprime new NAME` writes a start",),
-        reason="A spec file holds one `optimizer`."),
-    "one-optimizer": Code(
-        "a file holds one optimizer", "a second one", ("move `{name}` to a file of its own",),
-        reason="A name finds its file: `NAME.opt` holds the optimizer NAME and nothing else."),
-    "bad-string": Code(
-        "a text ends on the line where it starts", "no closing `\"` on this line",
-        ("write one text a line",), reason="Texts (documentation, citations) stay on one line."),
-    "chained-comparison": Code(
-        "comparisons do not chain", "a second comparison", ("write `a < b and b < c`",),
-        reason="`a < b < c` reads differently in different languages; here it is not written."),
-    "missing-then": Code(
-        "`if` needs `then` and `else` inside of a formula", "`then` or `else` is missing",
-        ("`if c then a else b`",), reason="A conditional formula always has both branches."),
-    "needs-from": Code(
-        "`every` must say at which step it starts", "`from` is missing",
-        ("`every k from 1:` fires at t = 1, 1 + k, ...; `every k from k:` at t = k, 2*k, ...",),
-        reason="Libraries use five different phases; a rule is only exact when it says its own."),
-    "too-deep": Code(
-        "the formula is nested too deeply", "more than {limit} levels",
-        ("give a part of it a name on a line of its own",),
-        reason="Formulas of such depth come from programs, not people; names keep them readable."),
-    # Habits from elsewhere.
-    "habit-power": Code(
-        "powers are written `^`", "Python's power", ("`{fixed}`",),
-        reason="`^` is the power, elementwise, as in papers."),
-    "habit-assign": Code(
-        "an equation is written `=`", "assignment of another language", ("`{fixed}`",),
-        reason="A spec states equations between values before and after the step."),
-    "habit-augmented": Code(
-        "nothing is changed in place: a new value has a prime", "in-place update",
-        ("`{fixed}`",),
-        reason="`x -= u` says what a program does; `x' = x - u` says what is true of the step."),
-    "habit-module": Code(
-        "functions have no module", "a function of a Python library", ("`{fixed}`",),
-        reason="Functions of the language: abs, sqrt, exp, ln, sign, min, max, ..."),
-    "habit-method": Code(
-        "functions are written before their argument", "a method call", ("`{fixed}`",),
-        reason="Quantities are not objects: `abs(g)`, never `g.abs()`."),
-    "habit-latex": Code(
-        "LaTeX commands are not names", "a LaTeX command", ("`{fixed}`",),
-        reason="Names are Greek letters (`β`) or their names (`beta`): both are the same name."),
-    "habit-subscript": Code(
-        "steps are not subscripts: `m` is before the step and `m'` after it", "a subscript",
-        ("`{fixed}`",),
-        reason="A spec states one step: the old value has no mark, the new one a prime."),
-    "habit-index": Code(
-        "steps are not indices: `m` is before the step and `m'` after it", "an index of time",
-        ("`{fixed}`",),
-        reason="A spec states one step: the old value has no mark, the new one a prime."),
-    "habit-logic": Code(
-        "conditions use `and`, `or`, `not`", "an operator of another language", ("`{fixed}`",),
-        reason="Logic is written in words."),
-    "habit-modulo": Code(
-        "the remainder is a function", "an operator of another language",
-        ("`mod(a, b)`; for a step counter `every k from s:` says it better",),
-        reason="`mod(a, b)` has the sign of b."),
-    "habit-comment": Code(
-        "comments start with `#`", "a comment of another language", ("`# ...`",),
-        reason="`//` is not an operator either: there is no integer division, use `floor(a/b)`."),
-    "habit-semicolon": Code(
-        "a line holds one statement", "no `;` is needed", ("put it on a line of its own",),
-        reason="The end of the line ends a statement."),
-    "habit-ternary": Code(
-        "a conditional starts with `if`", "Python's order", ("`if c then a else b`",),
-        reason="`if c then a else b` reads in the order in which it is decided."),
-    "habit-python": Code(
-        "`{found}` belongs to Python, not to a spec", "a statement of Python",
-        ("a spec has equations only: `x' = x - lr*g`; functions are `fn f(a) = ...`",),
-        reason="There is no control flow but `if`, `every`, `hold` and the bounded loops."),
-    "habit-unicode": Code(
-        "`{found}` is written `{fixed}`", "a sign of typography", ("`{fixed}`",),
-        reason="Greek letters are names; signs of typography have one plain spelling each."),
-    "habit-arrow": Code(
-        "an equation is written `=`", "an assignment arrow", ("`{fixed}`",),
-        reason="A spec states equations between values before and after the step."),
-    "habit-bars": Code(
-        "a norm is a function, and says what it runs over", "bars", (
-            "`norm(x over tensor)`, `norm(x over model)`, or `abs(x)` for each entry",),
-        reason="Bars hide what the norm runs over: one number per tensor, or one for the model."),
-    "habit-transpose": Code(
-        "the transpose is `A.T`", "a power named T", ("`{fixed}`",),
-        reason="`^` is always the elementwise power."),
-    "habit-elementwise": Code(
-        "every operation is elementwise already", "a dotted operator", ("`{fixed}`",),
-        reason="`*`, `/` and `^` work entry by entry; the matrix product is `@`."),
+    **TEXT_CODES,
     # Names.
     "undefined-name": Code(
         "`{name}` is not defined", "nothing has this name",
@@ -321,70 +197,11 @@ CODES: dict[str, Code] = {
         reason="The construct is part of the language, and its place in the compiler is laid."),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Habit:
-    """A pattern that is never legal, with the corrected text (`\\1` is the first group)."""
-
-    pattern: re.Pattern[str]
-    code: str
-    fixed: str
-
-
-def _habit(pattern: str, code: str, fixed: str) -> Habit:
-    return Habit(re.compile(pattern), code, fixed)
-
-
-_UNICODE = {
-    "²": "^2", "³": "^3", "√": "sqrt(...)", "·": "*", "×": "*", "⊙": "*", "⊗": "outer(a, b)",
-    "−": "-", "≤": "<=", "≥": ">=", "≠": "!=", "∞": "inf", "∇": "g", "÷": "/", "‖": "norm(...)",
-    "←": "=", "∈": "in", "∧": "and", "∨": "or", "¬": "not", "’": "'", "“": '"', "”": '"',
-}
-UNICODE_FIXES = _UNICODE
-
-# Tried in this order at every place of a line; texts and comments are blanked out before.
-HABITS: tuple[Habit, ...] = (
-    _habit(r"\*\*", "habit-power", "^"),
-    _habit(r"(?P<a>[^\W\d]\w*)'?\s*:=", "habit-assign", r"\g<a>' ="),
-    _habit(r"(?P<a>[^\W\d]\w*)'?\s*(?P<op>[-+*/])=", "habit-augmented",
-           r"\g<a>' = \g<a> \g<op> (...)"),
-    _habit(r"\b(?:np|jnp|numpy|torch|math|tf|jax|keras|F|K|ops|self|lax)(?:\.\w+)*\.(?P<a>\w+)",
-           "habit-module", r"\g<a>"),
-    _habit(r"(?P<a>\b[^\W\d]\w*'?)\.(?!T\b|step\b)(?P<f>[^\W\d]\w*)\(", "habit-method",
-           r"\g<f>(\g<a>)"),
-    _habit(r"\\(?P<a>[A-Za-z]+)", "habit-latex", r"\g<a>"),
-    _habit(r"(?P<a>[^\W\d]\w*?)_\{[^}]*\}", "habit-subscript", r"\g<a>"),
-    _habit(r"(?P<a>[^\W\d]\w*)\[\s*(?:t|k|i)\s*(?:[-+]\s*1\s*)?\]", "habit-index", r"\g<a>"),
-    _habit(r"\|\|(?=.*\|\|)", "habit-bars", ""),
-    _habit(r"&&", "habit-logic", "and"),
-    _habit(r"\|\|", "habit-logic", "or"),
-    _habit(r"!(?!=)", "habit-logic", "not"),
-    _habit(r"\|", "habit-bars", ""),
-    _habit(r"%", "habit-modulo", ""),
-    _habit(r"//", "habit-comment", ""),
-    _habit(r"^(?P<i>\s*)(?P<a>[^\W\d]\w*)'?\s*<-", "habit-arrow", r"\g<a>' ="),
-    _habit(r"^\s*(?P<a>def|lambda|for(?! axis\b)|while|import|from|class|with|assert|print)\b",
-           "habit-python", ""),
-    _habit(r"\blambda\b(?=[^=]*:)", "habit-python", ""),
-    _habit(r"\^T\b", "habit-transpose", ".T"),
-    _habit(r"(?<!\d)\.(?P<op>[*/^])", "habit-elementwise", r"\g<op>"),
-    _habit(r"(?<==)(?!.*\bthen\b)[^=\n]*\S\s+if\b(?=.*\selse\s)", "habit-ternary", ""),
-    _habit("[" + "".join(_UNICODE) + "]", "habit-unicode", ""),
-)
-
 # Names that a user of another library writes, and what they are called here.
-FUNCTION_HABITS: dict[str, str] = {
-    "log": "ln", "pow": "a^b", "power": "a^b", "square": "a^2", "where": "if c then a else b",
-    "maximum": "max", "minimum": "min", "clamp": "clip(a, low, high)", "absolute": "abs",
-    "fabs": "abs", "sgn": "sign", "msign": "polar", "rsqrt": "1/sqrt(a)", "lerp": "ema(m, g, b)",
-    "reciprocal": "1/a", "average": "mean(a over tensor)",
-    "norm2": "norm(a over tensor)", "l2norm": "norm(a over tensor)", "isnan": "not finite(a)",
-    "isfinite": "finite(a)", "arctan2": "atan2", "arctan": "atan", "count": "size(a over tensor)",
-    "numel": "size(a over tensor)", "exp2": "2^a", "relu": "max(a, 0)", "neg": "-a",
-    "zeros_like": "0", "ones_like": "1", "grad": "g", "gradient": "g",
-}
 NAME_HABITS: dict[str, str] = {
     "grad": "g", "gradient": "g", "grads": "g", "p": "x", "param": "x", "params": "x",
     "theta": "x", "w": "x", "weights": "x", "step": "t", "count": "t", "iterations": "t",
     "exp_avg": "m", "exp_avg_sq": "v", "mu": "m", "nu": "v", "momentum_buffer": "m",
+    "learning_rate": "lr", "alpha": "lr", "eta": "lr", "weight_decay": "wd", "epsilon": "eps",
+    "momentum": "b", "f": "loss",
 }

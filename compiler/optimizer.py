@@ -134,8 +134,12 @@ class Optimizer:
     def to_jax(self, **hypers: Any) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
         ecosystem's, numbers, arrays or schedules. Raises CallError, SpecError."""
+        from thetaprime.backends.to_jax import factory_name, parameter_names
+
         choices, values = self.split(hypers)
-        return self._factory("jax", choices)(**values)
+        names = parameter_names(self.step(**choices))
+        factory = getattr(self.module("jax", **choices), factory_name(self.name))
+        return factory(**{names.get(n, n): v for n, v in values.items()})
 
     def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
         """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
@@ -147,11 +151,6 @@ class Optimizer:
         from thetaprime.backends.module import load as execute
 
         return execute(self.code(target, **choices), f"thetaprime_{target}_{self.name}")
-
-    def _factory(self, target: Target, choices: Mapping[str, Any]) -> Any:
-        from thetaprime.backends.to_jax import factory_name
-
-        return getattr(self.module(target, **choices), factory_name(self.name))
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from thetaprime.check.direction import check_direction
-from thetaprime.collect import collect
+from thetaprime.collect import collect, name_span
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.ir import Step
 from thetaprime.library import definition, find, prelude
@@ -21,7 +21,6 @@ from thetaprime.lower import Lowered, lower
 from thetaprime.parse import parse
 from thetaprime.resolve import Flat, resolve
 from thetaprime.source import Source
-from thetaprime.syntax import ConstDecl, StateDecl
 
 MOST_VARIANTS = 64
 
@@ -66,7 +65,7 @@ def check(source: Source) -> list[Diagnostic]:
         optimizer = flat(source)
         lowered = variants(optimizer)
     except SpecError as error:
-        return list(error.diagnostics)
+        return sorted(error.diagnostics, key=lambda d: (d.source is not source, d.span.start))
     found = _unused(optimizer, lowered)
     for one in lowered:
         found += one.warnings
@@ -81,13 +80,13 @@ def _unused(optimizer: Flat, lowered: list[Lowered]) -> list[Diagnostic]:
     tables = lowered[0].tables
     used = frozenset().union(*(one.used for one in lowered))
     found = [
-        report("unused-hyper", info.source, info.item.span, name=name, point=tables.parameter)
+        report("unused-hyper", info.source, name_span(info.item, info.source), name=name,
+               point=tables.parameter)
         for name, info in tables.hypers.items() if name not in used and not info.inherited]
     for name, (declared, part) in tables.states.items():
         if name not in used and not part.inherited:
-            assert isinstance(declared, StateDecl | ConstDecl)
-            found.append(report("unused-state", part.source, declared.span, name=name,
-                                point=tables.parameter))
+            found.append(report("unused-state", part.source, name_span(declared, part.source),
+                                name=name, point=tables.parameter))
     dead = set(lowered[0].unused).intersection(*(one.unused for one in lowered))
     for symbol in sorted(dead, key=lambda s: s.span.start):
         if symbol.name not in tables.states:

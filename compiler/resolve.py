@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from thetaprime.aliases import spec_names
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
 from thetaprime.expr import Expr
 from thetaprime.source import Source, Span
@@ -101,16 +102,19 @@ def resolve_reference(
     """The flat optimizer that ``AdamW with wd = 0`` names."""
     if ref.args or ref.on is not None:
         raise SpecError([report("not-yet", source, ref.span, what="composition of specs is")])
-    definition, where = find(ref.name, source, ref.span)
+    definition, where = find(ref.name, source,
+                             Span(ref.span.start, ref.span.start + len(ref.name)))
     base = resolve(definition, where, find, above)
     known = {item.name: item for part in base.parts if isinstance(part.item, HyperLine)
              for item in part.item.items}
     problems = []
     for binding in ref.bindings:
         if binding.name not in known:
-            near = closest(binding.name, list(known))
+            own, _ = spec_names({binding.name: 0}, list(known))
+            near = next(iter(own), None) or closest(binding.name, list(known))
             hint = f"did you mean `{near}`?" if near else f"it has {', '.join(known) or 'none'}"
-            problems.append(report("unknown-hyper", source, binding.span, spec=ref.name,
+            span = Span(binding.span.start, binding.span.start + len(binding.name))
+            problems.append(report("unknown-hyper", source, span, spec=ref.name,
                                    name=binding.name, hints=(hint,)))
     if problems:
         raise SpecError(problems)
@@ -151,23 +155,30 @@ def _combine(
         if isinstance(item, _OWN_ONLY):
             continue
         if definition.value is not None:
-            problems.append(report("no-derivation", source, item.span, name=definition.name))
+            problems.append(report("no-derivation", source, item.span, name=definition.name,
+                                   parent=definition.value.name))
             continue
         if isinstance(item, Override):
             if base is None:
-                problems.append(report("override-stray", source, item.span))
+                inner = source.text[item.item.span.start : item.item.span.end]
+                problems.append(report("override-stray", source, Span(
+                    item.span.start, item.span.start + len("override")), fixed=inner))
                 continue
             for name in defines(item.item):
                 if name not in known:
-                    problems.append(report("override-nothing", source, item.span, name=name,
-                                           parent=base.name))
+                    near = closest(name, list(known))
+                    hint = f"did you mean `{near}`? " if near else ""
+                    problems.append(report(
+                        "override-nothing", source, item.item.span, name=name, parent=base.name,
+                        hints=(f"{hint}What is new needs no `override`",)))
                 replaced[name] = None
             kept.append(Part(item.item, source))
             continue
         for name in defines(item):
             if name in known and base is not None:
+                text = source.text[item.span.start : item.span.end]
                 problems.append(report("needs-override", source, item.span, name=name,
-                                       parent=base.name))
+                                       parent=base.name, text=text.split("\n")[0]))
         kept.append(part)
     if problems:
         raise SpecError(problems)

@@ -249,3 +249,39 @@ def test_every_error_of_a_stage_is_told_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         spec("x' = x - lr*q\ny = r + s")
     assert [d.code for d in caught.value.diagnostics] == ["undefined-name"] * 3
+
+
+def test_every_backend_draws_the_same_numbers() -> None:
+    jax = pytest.importorskip("jax")
+    text = ("optimizer A\n  axis lanes\n  hyper lr = 0.5 in (0, inf)\n"
+            "  hyper b : lanes = [1, 2] in (0, inf)\n  state r ~ normal(0, 1)\n"
+            "  z ~ normal(1, 2)\n  u ~ uniform(0, 1) : scalar\n  w ~ bernoulli(0.5) : per tensor\n"
+            "  q ~ rademacher() : per entry[lanes]\n  r' = r + z\n"
+            "  x' = x - lr*u*w*r' - sum(b*q over lanes)\n")
+    optimizer = tp.loads(text)
+    params = [X0, np.zeros((2, 3))]
+    history, _ = run(optimizer.step(), [0.0, 0.0], params)
+    program = optimizer.to_numpy()
+    ours = [p.copy() for p in params]
+    state = program.init(ours)
+    for _ in range(2):
+        program.step(ours, [np.zeros(3), np.zeros((2, 3))], state)
+    with jax.enable_x64(True):
+        transform = optimizer.to_jax()
+        theirs = [jax.numpy.asarray(p) for p in params]
+        kept = transform.init(theirs)
+        for _ in range(2):
+            updates, kept = transform.update([jax.numpy.zeros(3), jax.numpy.zeros((2, 3))], kept,
+                                             theirs)
+            theirs = [p + u for p, u in zip(theirs, updates, strict=True)]
+    for a, b, c in zip(history[-1], ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+        np.testing.assert_allclose(a, c, rtol=1e-12)
+
+
+def test_draws_do_not_come_back_after_many_steps() -> None:
+    from thetaprime.draws import bits
+
+    first, _ = bits(0, "z", 1, 0, (8,))
+    for t, leaf in ((1 + 65536, 0), (0, 65536), (1, 1), (2, 0)):
+        assert not np.array_equal(first, bits(0, "z", t, leaf, (8,))[0])

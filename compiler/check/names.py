@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ir import First, Statement, When, reads
-from thetaprime.messages import FUNCTION_HABITS, NAME_HABITS
+from thetaprime.foreign_calls import arguments, call_text
+from thetaprime.messages import NAME_HABITS
 from thetaprime.ops import DISTRIBUTIONS, OPS, ORACLES, REDUCTIONS
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
@@ -23,7 +24,7 @@ def check_symbols(
         if isinstance(node, Sym) and node not in known:
             found.append(_undefined(node, known, source, point))
         elif isinstance(node, Apply):
-            found += _check_call(node, functions, source)
+            found += _check_call(node, functions, {s.name for s in known}, source)
     return found
 
 
@@ -32,17 +33,22 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
     if node.prime and node.name in names:
         return report("not-a-state", source, node.span, name=str(node)[:-1])
     stem, _, index = node.name.rpartition("_")
-    if stem in names and index in ("t", "k", "i", "n", "old", "prev"):
-        return report("habit-subscript", source, node.span, fixed=stem)
-    if stem in names and index in ("next", "new", "tp1", "t1"):
-        return report("habit-subscript", source, node.span, fixed=f"{stem}'")
+    if stem in names and index in _OLD:
+        state = Sym(stem, True) in known
+        what = f"the value before the step is `{stem}`" if state else f"here it is `{stem}`"
+        return report("habit-subscript", source, node.span, what=what, fixed=stem)
+    if stem in names and index in _NEW:
+        return report("habit-subscript", source, node.span, fixed=f"{stem}'",
+                      what=f"the value after the step is `{stem}'`")
     spelled = node.name.replace("_", "").replace("beta", "b")
     near = (spelled if spelled in names else None) or closest(node.name, sorted(names))
     habit = NAME_HABITS.get(node.name)
     if habit == "x":
         habit = point
-    if habit in names:
+    if habit in names and habit in ("g", "t", point):
         hint = f"here it is called `{habit}`"
+    elif habit in names:
+        hint = f"did you mean `{habit}`?"
     elif near:
         hint = f"did you mean `{near}`?"
     else:
@@ -51,14 +57,19 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
     return report("undefined-name", source, node.span, name=str(node), hints=(hint,))
 
 
-def _check_call(node: Apply, functions: Iterable[str], source: Source) -> list[Diagnostic]:
+_OLD = ("t", "k", "i", "n", "old", "prev", "tm1")
+_NEW = ("next", "new", "tp1", "t1")
+
+
+def _check_call(
+    node: Apply, functions: Iterable[str], names: set[str], source: Source
+) -> list[Diagnostic]:
     op = node.op
     head = Span(node.span.start, node.span.start + len(op))
     if op in ("@", "T"):
-        return [report("not-yet", source, node.span, what="matrices are")]
+        return [report("not-yet", source, _operator(node, source), what="matrices are")]
     if op == "list":
-        return [report("unexpected", source, node.span, found="`[`",
-                       expected="a number; lists are defaults of hyperparameters along an axis")]
+        return [report("stray-list", source, node.span)]
     if op in ORACLES or op.partition("[")[0] in ORACLES:
         return [report("not-yet", source, node.span,
                        what=f"`{spec_text(node)}`, asked of the problem at another point, is")]
@@ -70,34 +81,69 @@ def _check_call(node: Apply, functions: Iterable[str], source: Source) -> list[D
                            given=f"{len(node.args)} arguments")]
     if op in REDUCTIONS and not node.over and not (op in OPS and len(node.args) > 1):
         shown = ", ".join(spec_text(a) for a in node.args)
-        return [report("needs-over", source, head, name=op, args=shown or "x")]
+        return [report("needs-over", source, node.span, name=op, args=shown or "x")]
     if op in OPS or op in REDUCTIONS:
         least, most = OPS[op].arity if not node.over else (1, 1)
         if not least <= len(node.args) <= most:
-            wanted = f"{least} argument{'s' * (least != 1)}"
-            return [report("bad-call", source, head, name=op, wanted=wanted,
-                           given=f"{len(node.args)} argument{'s' * (len(node.args) != 1)}")]
+            return [bad_call(op, (least, most), len(node.args), source, head)]
         return []
     if op in functions:
         return []
-    habit = FUNCTION_HABITS.get(op)
-    near = closest(op, [*OPS, *REDUCTIONS, *functions])
-    hint = (f"write `{habit}`" if habit else f"did you mean `{near}`?" if near else
-            f"define it: `fn {op}(a) = ...`; `{op} * (...)` multiplies")
-    return [report("undefined-function", source, head, name=op, hints=(hint,))]
+    if "[" in op:
+        return [report("no-index", source, Span(head.start + op.index("["), node.span.end))]
+    return [report("undefined-function", source, head, name=op,
+                   hints=(_function_hint(node, [*OPS, *REDUCTIONS, *functions], names, source),))]
+
+
+def bad_call(
+    name: str, wanted: tuple[int, int], given: int, source: Source, span: Span, form: str = ""
+) -> Diagnostic:
+    """A call with the wrong number of arguments; ``form`` is a right one."""
+    least, most = wanted
+    number = f"{least} to {most}" if least != most else str(least)
+    return report("bad-call", source, span, name=name, given=given,
+                  wanted=f"{number} argument{'s' * (number != '1')}",
+                  hints=(f"`{form}`",) if form else ())
+
+
+def _operator(node: Apply, source: Source) -> Span:
+    """The sign of an infix or postfix operation."""
+    start = node.args[0].span.end
+    at = source.text.find(node.op, start, node.span.end)
+    return Span(at, at + len(node.op)) if at >= 0 else node.span
+
+
+def _function_hint(
+    node: Apply, functions: list[str], names: set[str], source: Source
+) -> str:
+    """What to write instead of a call of no function."""
+    op = node.op
+    text = source.text[node.span.start : node.span.end]
+    inside = text[text.find("(") + 1 : -1]
+    new = call_text(op, arguments(inside)) if text.endswith(")") else None
+    if new is not None:
+        return f"`{new}`"
+    if op in names:
+        return f"a product needs its `*`: `{op}*({inside})`"
+    near = closest(op, [n for n in functions if n[0].isalpha() and n != "neg"])
+    if near:
+        return f"did you mean `{near}`?"
+    return f"define it: `fn {op}({', '.join('abcdef'[:max(1, len(node.args))])}) = ...`"
 
 
 def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
     """A draw names a distribution of the language with its number of parameters."""
-    head = Span(draw.span.start, draw.span.start + len(draw.op))
+    line_end = source.text.find("\n", draw.span.start)
+    at = source.text.find(draw.op, source.text.find("~", draw.span.start, line_end))
+    head = Span(at, at + len(draw.op)) if at >= 0 else draw.span
     if draw.op not in DISTRIBUTIONS:
-        near = closest(draw.op, list(DISTRIBUTIONS))
+        near = "normal" if draw.op in ("gaussian", "randn", "gauss") else closest(
+            draw.op, list(DISTRIBUTIONS))
         hint = f"did you mean `{near}`?" if near else f"one of {', '.join(DISTRIBUTIONS)}"
-        return [report("undefined-function", source, head, name=draw.op, hints=(hint,))]
+        return [report("unknown-distribution", source, head, name=draw.op, hints=(hint,))]
     least, most = DISTRIBUTIONS[draw.op]
     if not least <= len(draw.args) <= most:
-        return [report("bad-call", source, head, name=draw.op, wanted=f"{most} arguments",
-                       given=f"{len(draw.args)}")]
+        return [bad_call(draw.op, (least, most), len(draw.args), source, head)]
     return []
 
 
@@ -158,6 +204,10 @@ def _report_circle(circle: list[int], body: list[Statement], problems: list[Diag
     names = [str(outputs(body[i])[0]) for i in circle]
     first = body[circle[0]]
     shown = " -> ".join([*names, names[0]])
-    problems.append(report("cycle", first.source, outputs(first)[0].span, circle=shown))
-
-
+    hints: tuple[str, ...] = ()
+    primed = next((n for n in names if n.endswith("'")), None)
+    if primed is not None:
+        hints = (f"one of them should read `{primed[:-1]}`, the value before the step, "
+                 f"and not `{primed}`",)
+    problems.append(report("cycle", first.source, outputs(first)[0].span, circle=shown,
+                           hints=hints))

@@ -14,7 +14,7 @@ from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Draw, Equation, First, Statement, When
 from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.render import spec_text
-from thetaprime.source import Source
+from thetaprime.source import Source, Span
 from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
 
 
@@ -69,7 +69,8 @@ class Typing:
         for over in expr.over:
             before = typed(result)
             if over not in ("model", "tensor") and over not in self.axes:
-                self.problems.append(report("over-unknown", source, expr.span, name=over))
+                self.problems.append(report("over-unknown", source, _over(expr, over, source),
+                                            name=over))
                 return replace(expr, type=SCALAR)
             after = reduced(before, over)
             if after == before.of_kind("real"):
@@ -95,7 +96,8 @@ class Typing:
     def _conditions(self, args: tuple[Expr, ...], source: Source) -> None:
         for arg in args:
             if typed(arg).kind != "bool":
-                self.problems.append(report("not-a-condition", source, arg.span))
+                self.problems.append(report("not-a-condition", source, arg.span,
+                                            text=spec_text(arg)))
 
     def block_condition(self, expr: Expr, source: Source) -> Expr:
         """A condition that is one truth value for the model."""
@@ -104,7 +106,8 @@ class Typing:
         if kind.kind == "bool" and kind != BOOLEAN:
             self.problems.append(report("block-condition", source, expr.span, type=str(kind)))
         elif kind.kind != "bool":
-            self.problems.append(report("not-a-condition", source, expr.span))
+            self.problems.append(report("not-a-condition", source, expr.span,
+                                        text=spec_text(expr)))
         return condition
 
     def fits(self, name: str, declared: Type, value: Expr, source: Source) -> None:
@@ -114,16 +117,23 @@ class Typing:
             self.problems.append(report("not-a-number", source, value.span,
                                         text=spec_text(value)))
         elif not kind.fits(declared):
-            self.problems.append(report("too-wide", source, value.span, name=name,
-                                        declared=str(declared), type=str(kind)))
+            over = "model" if declared.extent is Extent.SCALAR else "tensor"
+            extra = [a for a in kind.axes if a not in declared.axes]
+            self.problems.append(report(
+                "too-wide", source, value.span, name=name, declared=str(declared),
+                type=str(kind), over=extra[0] if extra else over))
+
+
+def _over(expr: Apply, name: str, source: Source) -> Span:
+    """Where the extent of a reduction stands."""
+    at = source.text.rfind(name, expr.span.start, expr.span.end)
+    return Span(at, at + len(name)) if at >= 0 else expr.span
 
 
 def typed(expr: Expr) -> Type:
     """The type of an inferred expression."""
     assert expr.type is not None
     return expr.type
-
-
 
 
 def infer_statements(

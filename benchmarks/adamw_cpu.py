@@ -1,0 +1,175 @@
+"""AdamW on one tensor, side by side on this machine's CPU.
+
+    python benchmarks/adamw_cpu.py [--size 10000000] [--rounds 15] [--json FILE]
+
+The contenders take turns, one step each in every round, so that a slow spell of the machine hits
+all of them; the table gives medians. What a library is missing for is left out by name. The last
+row is the limit: the time that a copy takes to move the bytes that a step must move (read x, g,
+m, v; write x, m, v).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LR, B1, B2, EPS, WD = 1e-3, 0.9, 0.999, 1e-8, 1e-2
+MOVED = 7  # arrays that one step of AdamW reads or writes
+Step = Callable[[], None]
+
+
+def data(size: int) -> tuple[Any, Any]:
+    """Parameters and gradients, float32."""
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal(size, np.float32), rng.standard_normal(size, np.float32))
+
+
+def generated_numpy(size: int) -> Step:
+    import thetaprime as tp
+
+    x, g = data(size)
+    optimizer = tp.load("adamw").to_numpy(lr=LR, b1=B1, b2=B2, eps=EPS, wd=WD)
+    state = optimizer.init(x)
+
+    def step() -> None:
+        optimizer.step(x, g, state)
+
+    return step
+
+
+def plain_numpy(size: int) -> Step:
+    """The equations as one would write them by hand."""
+    x, g = data(size)
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    t = 0
+
+    def step() -> None:
+        nonlocal x, m, v, t
+        t += 1
+        m = B1*m + (1 - B1)*g
+        v = B2*v + (1 - B2)*g**2
+        mhat = m/(1 - B1**t)
+        vhat = v/(1 - B2**t)
+        x = x - LR*(mhat/(np.sqrt(vhat) + EPS) + WD*x)
+
+    return step
+
+
+def _jitted(transformation: Any, size: int) -> Step:
+    """An optax transformation under jit; parameters and state are donated."""
+    import jax
+    import optax
+
+    params, grads = (jax.numpy.asarray(a) for a in data(size))
+    state = transformation.init(params)
+
+    def update(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
+        change, state = transformation.update(grads, state, params)
+        return optax.apply_updates(params, change), state
+
+    compiled = jax.jit(update, donate_argnums=(0, 1))
+
+    def step() -> None:
+        nonlocal params, state
+        params, state = compiled(params, state, grads)
+        jax.block_until_ready((params, state))
+
+    return step
+
+
+def optax_adamw(size: int) -> Step:
+    import optax
+
+    return _jitted(optax.adamw(LR, B1, B2, EPS, weight_decay=WD), size)
+
+
+def generated_jax(size: int) -> Step:
+    import thetaprime as tp
+
+    return _jitted(tp.load("adamw").to_jax(lr=LR, b1=B1, b2=B2, eps=EPS, wd=WD), size)
+
+
+def torch_fused(size: int) -> Step:
+    import torch
+
+    x, g = (torch.from_numpy(a) for a in data(size))
+    x.requires_grad_()
+    x.grad = g
+    optimizer = torch.optim.AdamW([x], LR, (B1, B2), EPS, WD, fused=True)
+
+    def step() -> None:
+        optimizer.step()
+
+    return step
+
+
+def copy_limit(size: int) -> Step:
+    """Copies that read and write as many bytes as a step of AdamW does."""
+    source, target = np.ones(MOVED*size//2, np.float32), np.empty(MOVED*size//2, np.float32)
+
+    def step() -> None:
+        np.copyto(target, source)
+
+    return step
+
+
+CONTENDERS: dict[str, Callable[[int], Step]] = {
+    "thetaprime, NumPy": generated_numpy,
+    "plain NumPy expression": plain_numpy,
+    "thetaprime, JAX (jit)": generated_jax,
+    "optax.adamw (jit)": optax_adamw,
+    "torch.optim.AdamW (fused)": torch_fused,
+    "limit: copying the bytes": copy_limit,
+}
+
+
+def measure(size: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step of every contender, after three steps to warm up."""
+    steps: dict[str, Step] = {}
+    for name, make in CONTENDERS.items():
+        try:
+            steps[name] = make(size)
+        except ImportError as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+    for step in steps.values():
+        for _ in range(3):
+            step()
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--size", type=int, default=10_000_000, help="entries of the tensor")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
+    options = parser.parse_args()
+    seconds = measure(options.size, options.rounds)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    ours = median["thetaprime, NumPy"]
+    print(f"AdamW, {options.size:,} float32 parameters, median of {options.rounds} rounds")
+    print(f"{'':28}{'ms/step':>9}{'fastest':>9}{'GB/s':>8}{'time/ours':>11}")
+    for name, value in median.items():
+        rate = 4*MOVED*options.size/value/1e9
+        print(f"{name:28}{1e3*value:9.2f}{1e3*min(seconds[name]):9.2f}{rate:8.1f}"
+              f"{value/ours:11.2f}")
+    if options.json:
+        report = {"size": options.size, "rounds": options.rounds, "seconds": seconds}
+        options.json.write_text(json.dumps(report, indent=1), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Errors of the parser -> diagnostics in the words of the language."""
+
+from __future__ import annotations
+
+import re
+
+from lark import Token
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+from lark.indenter import DedentError
+
+from thetaprime.corrections import Context, corrected, with_products
+from thetaprime.diagnostics import Diagnostic, closest, report
+from thetaprime.habits import blank
+from thetaprime.source import Source, Span
+
+TAB = 8
+# Which terminals a person would call what, most telling first.
+_WANTED = (
+    ("THEN", "`then`"), ("ELSE", "`else`"), ("FROM", "`from`"), ("EQUAL", "`=`"),
+    ("RPAR", "`)`"), ("RSQB", "`]`"), ("STRING", "a text in double quotes"),
+    ("NUMBER", "a number or a name"), ("NAME", "a name"),
+    ("SUM", "an operator or the end of the line"), ("_NL", "the end of the line"),
+    ("_COLON", "`:`"),
+)
+_WORDS = ("hyper", "state", "const", "axis", "param", "train", "eval", "if", "else", "every",
+          "hold", "fn", "override", "claim", "cite", "note")
+# Words that start a declaration elsewhere; "" is left out.
+_FOREIGN = {
+    "let": "", "var": "", "set": "", "define": "", "auto": "", "float": "", "double": "",
+    "parameter": "hyper", "parameters": "hyper", "param": "hyper", "hyperparameter": "hyper",
+    "hyperparameters": "hyper", "input": "hyper", "require": "hyper", "buffer": "state",
+    "initialize": "state", "init": "state", "slot": "state", "constant": "const",
+    "function": "fn", "func": "fn", "assert": "claim", "reference": "cite", "doc": "note",
+}
+
+
+def explain(error: Exception, source: Source, text: str) -> tuple[Diagnostic, int]:
+    """The diagnostic for an error of the parser, and the offset where it stands."""
+    if isinstance(error, DedentError):
+        offset = _bad_dedent(text)
+        return report("bad-indent", source, Span(offset, offset + 1),
+                      why="no block above starts at this column"), offset
+    if isinstance(error, UnexpectedCharacters):
+        offset = error.pos_in_stream
+        return report("bad-character", source, Span(offset, offset + 1),
+                      found=text[offset]), offset
+    if isinstance(error, UnexpectedEOF) or not isinstance(error, UnexpectedToken):
+        return report("empty-spec", source, Span(source.end, source.end)), source.end
+    token = error.token
+    offset = token.start_pos if token.start_pos is not None else len(text)
+    expected = set(error.accepts or error.expected)
+    at_end = token.type in ("_NL", "$END")
+    if token.type in ("_INDENT", "_DEDENT") or expected <= {"_INDENT"}:
+        return _explain_block(token, source, text)
+    if token.type == "$END" and "KIND" in expected:
+        return report("empty-spec", source, Span(source.end, source.end)), offset
+    if at_end:
+        # The message belongs to the end of the line's text, not to the blank space after it.
+        before = blank(text[:offset])
+        offset = len(before.rstrip())
+    line_start = text.rfind("\n", 0, offset) + 1
+    line_end = text.find("\n", line_start)
+    line = text[line_start : line_end if line_end >= 0 else len(text)]
+    word = re.match(r"[^\W\d]\w*|\S", text[offset:])
+    width = 1 if at_end or word is None else len(word[0])
+    place = _Place(source, Span(offset, offset + width), line, offset - line_start, expected)
+    found = None if at_end else token
+    return _say(place, found), offset
+
+
+class _Place:
+    """Where an error stands: its span, line, column and what the parser would have taken."""
+
+    def __init__(self, source: Source, span: Span, line: str, column: int,
+                 expected: set[str]) -> None:
+        self.source, self.span, self.line, self.column = source, span, line, column
+        self.code = blank(line).rstrip()
+        self.expected = expected
+        self.context = Context.of(source.text)
+
+    def report(self, code: str, span: Span | None = None, **facts: str) -> Diagnostic:
+        return report(code, self.source, span or self.span, **facts)
+
+
+def _say(place: _Place, token: Token | None) -> Diagnostic:
+    """The diagnostic for an unexpected token; None is the end of the line."""
+    for rule in (_header, _declaration, _conditional, _left_side, _operator):
+        found = rule(place, token)
+        if found is not None:
+            return found
+    expected = place.expected
+    wanted = next((words for name, words in _WANTED if name in expected), "something else")
+    if token is None and "NUMBER" in expected:
+        return place.report("unfinished", expected="a number or a name")
+    text = "the end of the line" if token is None else f"`{_shown(place)}`"
+    return place.report("unexpected", found=text, expected=wanted)
+
+
+def _shown(place: _Place) -> str:
+    return place.source.text[place.span.start : place.span.end]
+
+
+def _header(place: _Place, token: Token | None) -> Diagnostic | None:
+    if "KIND" in place.expected and not re.match(r"\s*(?:optimizer|transform|schedule|fn)\b",
+                                                place.line):
+        return place.report("empty-spec", label="expected `optimizer NAME`")
+    if re.match(r"optimizer\b", place.line) and token == ":":
+        fixed = place.code.rstrip(" :")
+        return place.report("unexpected", found="`:`", expected="the end of the line",
+                            hints=(f"`{fixed}`",))
+    return None
+
+
+def _declaration(place: _Place, token: Token | None) -> Diagnostic | None:
+    """Lines that start with a word which is none of the language, or lack a part."""
+    line, expected = place.code, place.expected
+    start = re.match(r"\s*([^\W\d]\w*)", line)
+    word = start[1] if start else ""
+    if token is not None and token.type == "RETURN":
+        value = line.split("return", 1)[1].strip()
+        return place.report("habit-python", found="return",
+                            fixed=f"an equation gives the new value: `{place.context.point}' = "
+                                  f"{corrected(value, place.context)}`")
+    if word in ("state", "const") and token is None and "EQUAL" in expected:
+        name = line.split(":")[0].split()[-1]
+        fixed = f"{line.strip()} = " + ("x" if word == "const" else "0")
+        return place.report("missing-start", what=word, name=name, fixed=fixed)
+    if word == "every" and "FROM" in expected:
+        period = re.sub(r":\s*$", "", line.split("every", 1)[1]).strip() or "k"
+        return place.report("needs-from", k=period)
+    if token is None and "_COLON" in expected and re.match(
+            r"\s*(?:if|else|every|fn)\b", line):
+        return place.report("missing-colon", fixed=f"{line.strip()}:")
+    if (start is not None and token is not None and re.match(r"\s+[^\W\d]", line[start.end():])
+            and place.column > start.start(1)
+            and (word not in _WORDS or (word == "param" and token == "="))):
+        best = _FOREIGN.get(word.lower(), closest(word, _WORDS))
+        rest = corrected(line[start.end():], place.context)
+        span = Span(place.span.start - place.column + start.start(1),
+                    place.span.start - place.column + start.end(1))
+        if best is not None:
+            return place.report("unknown-word", span, found=word,
+                                fixed=f"{best} {rest}".strip())
+        if "EQUAL" in expected and "=" in line:
+            return place.report("unknown-word", span, found=word, fixed=rest)
+    return None
+
+
+def _conditional(place: _Place, token: Token | None) -> Diagnostic | None:
+    if token is not None and token.type == "COMPARE":
+        operand = r"([^\W\d]\w*'?|[\d.]+|\([^()]*\))"
+        compare = r"\s*(<=|>=|==|!=|<|>)\s*"
+        chain = re.search(operand + compare + operand + compare + operand, place.line)
+        fixed = "a < b and b < c"
+        if chain is not None:
+            fixed = f"{chain[1]} {chain[2]} {chain[3]} and {chain[3]} {chain[4]} {chain[5]}"
+        return place.report("chained-comparison", fixed=fixed)
+    if "THEN" in place.expected:
+        return place.report("missing-then", missing="then")
+    if "ELSE" in place.expected and re.search(r"\bthen\b", place.code[:place.column]):
+        return place.report("missing-then", missing="else")
+    return None
+
+
+def _left_side(place: _Place, token: Token | None) -> Diagnostic | None:
+    before = place.code[:place.column]
+    later = re.match(r"[^=]*(?<![<>=!])=(?!=)", place.code[place.column:])
+    if token is None or "EQUAL" not in place.expected or later is None or "=" in before:
+        return None
+    target = re.match(r"\s*([^\W\d]\w*)", before)
+    return place.report("left-side", target=target[1] if target else "x")
+
+
+def _operator(place: _Place, token: Token | None) -> Diagnostic | None:
+    if token is None or "SUM" not in place.expected:
+        return None
+    if token == ";":
+        rest = place.code[place.column + 1:].strip()
+        return place.report("habit-semicolon", fixed=f"{rest}" if rest else "")
+    if re.match(r"[\w(]", _shown(place)) and "=" in place.code[:place.column]:
+        head, equals, formula = place.code.partition("=")
+        return place.report("missing-operator",
+                            fixed=(head + equals + with_products(formula)).strip())
+    return None
+
+
+# Blocks.
+
+
+def _explain_block(token: Token, source: Source, text: str) -> tuple[Diagnostic, int]:
+    at = token.start_pos if token.start_pos is not None else len(text)
+    if token.type in ("_INDENT", "_DEDENT"):
+        # The newline token starts at the end of the line before the one that is indented.
+        at = text.find("\n", at) + 1
+    body = re.compile(r"(?:[^\S\n]*(?:#[^\n]*)?\n)*[^\S\n]*(?=[^\s#])").match(text, at)
+    offset = body.end() if body is not None else min(at, len(text))
+    if token.type == "_INDENT":
+        why = "deeper than the line above, which opens no block"
+    else:
+        why = "a block must stand here, indented under the line above"
+    return report("bad-indent", source, Span(offset, min(offset + 1, len(text))), why=why), offset
+
+
+def _bad_dedent(text: str) -> int:
+    """Offset of the first line whose indentation returns to no level that is open."""
+    levels = [0]
+    depth = 0
+    offset = 0
+    for line in blank(text).split("\n"):
+        content = line.strip()
+        if content and depth == 0:
+            wide = line.expandtabs(TAB)
+            indent = len(wide) - len(wide.lstrip())
+            if indent > levels[-1]:
+                levels.append(indent)
+            while indent < levels[-1]:
+                levels.pop()
+            if indent != levels[-1]:
+                return offset + len(line) - len(line.lstrip())
+        depth += sum(map(content.count, "([{")) - sum(map(content.count, ")]}"))
+        offset += len(line) + 1
+    return max(len(text) - 1, 0)
