@@ -11,10 +11,6 @@ from thetaprime.types import Extent
 HEAD = '''
 # The bytes that the arrays of one block may take together: they stay in the cache of one core.
 BLOCK = 3 << 19
-# The blocks that a thread takes at a time, and the number of threads.
-CHUNK = 8
-THREADS = os.cpu_count() or 1
-_POOL = []
 '''
 
 TREES = '''
@@ -122,52 +118,29 @@ def _sweep(kernel, leaves, reads, writes, scratch, masks, constants):
     """Call `kernel` on block after block of the leaves' arrays, and list what it returned.
 
     Blocks are one-dimensional views of the arrays, or buffers where an array is not contiguous or
-    is narrower than float32, which are written back. Results do not depend on the threads.
+    is narrower than float32, which are written back.
     """
     constants = [float(c) for c in constants]
-    arrays = len(reads) + len(writes)
     flags = [["readonly"]] * len(reads) + [["readwrite"]] * len(writes)
-
-    def work(chunk):
-        results = []
-        with np.errstate(all="ignore"):
-            for leaf, start, stop, block, dtype in chunk:
-                operands = [leaf[name] for name in (*reads, *writes)]
-                room = np.empty((scratch, min(block, stop - start)), dtype)
-                mask = np.empty((masks, room.shape[1]), bool)
-                blocks = np.nditer(
-                    operands, ["buffered", "external_loop", "ranged", "delay_bufalloc"],
-                    flags, [dtype] * arrays, order="ORDER", casting="unsafe", buffersize=block)
-                blocks.iterrange = start, stop
-                with blocks:
-                    blocks.reset()
-                    for views in blocks:
-                        views = views if arrays > 1 else (views,)
-                        size = views[0].size
-                        results.append(
-                            kernel(AT*views, *room[:, :size], *mask[:, :size], *constants))
-                        start += size
-        return results
-
-    chunks = [[]]
-    filled = 0
+    results = []
     for leaf in leaves:
+        arrays = [leaf[name] for name in (*reads, *writes)]
         dtype = np.result_type(leaf[POINT].dtype, np.float32)
-        block = max(1, BLOCK // ((arrays + scratch) * dtype.itemsize))
-        for start in range(0, leaf["_size"], CHUNK * block):
-            stop = min(start + CHUNK * block, leaf["_size"])
-            if filled + stop - start > CHUNK * block:
-                chunks.append([])
-                filled = 0
-            chunks[-1].append((leaf, start, stop, block, dtype))
-            filled += stop - start
-    if len(chunks) == 1 or THREADS == 1:
-        parts = map(work, chunks)
-    else:
-        if not _POOL:
-            _POOL.append(ThreadPoolExecutor(THREADS))
-        parts = _POOL[0].map(work, chunks)
-    return [result for part in parts for result in part]
+        block = max(1, BLOCK // ((len(arrays) + scratch) * dtype.itemsize))
+        block = min(block, max(1, leaf["_size"]))
+        room = np.empty((scratch, block), dtype)
+        mask = np.empty((masks, block), bool)
+        start = 0
+        blocks = np.nditer(
+            arrays, ["buffered", "external_loop", "zerosize_ok"], flags, [dtype] * len(arrays),
+            order="ORDER", casting="unsafe", buffersize=block)
+        with blocks:
+            for views in blocks:
+                views = views if len(arrays) > 1 else (views,)
+                size = views[0].size
+                results.append(kernel(AT*views, *room[:, :size], *mask[:, :size], *constants))
+                start += size
+    return results
 '''
 
 COMBINE = '''
@@ -271,7 +244,8 @@ def fixed_text(doc: str, code: str, head: list[str], functions: list[str], draws
     sweep = SWEEP.replace("ORDER", "C" if draws else "K").replace(
         "AT*views", "leaf, start, *views" if draws else "*views")
     if not draws:
-        sweep = sweep.replace("                        start += size\n", "")
+        sweep = sweep.replace("        start = 0\n", "").replace(
+            "                start += size\n", "")
     helpers = [TREES, LEAVES, sweep, *(text for mark, text in (
         ("_combine(", COMBINE), ("_at(", HYPER), ("_list(", LIST), ("_default(", DEFAULT))
         if mark in code)]
@@ -279,8 +253,7 @@ def fixed_text(doc: str, code: str, head: list[str], functions: list[str], draws
         helpers.append(HYPER)
     if draws:
         helpers.append(DRAWS)
-    imports = ["import os", "from concurrent.futures import ThreadPoolExecutor", "",
-               "import numpy as np"]
+    imports = ["import numpy as np"]
     if functions:
         imports.append(f"from numpy import {', '.join(functions)}")
     parts = ["\n".join(imports), "\n".join(head) + "\n" + HEAD.rstrip("\n"), code,

@@ -25,7 +25,7 @@ from thetaprime.simplify import flatten
 from thetaprime.types import PER_ENTRY, Extent
 
 # Names that the functions themselves use.
-_OWN = ("leaves", "parts", "np", "os", "grads", "result")
+_OWN = ("leaves", "parts", "np", "grads", "result")
 
 
 @dataclass(frozen=True)

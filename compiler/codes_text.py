@@ -90,14 +90,18 @@ READING: dict[str, Code] = {
                "lines of its own.)"),
     "needs-from": Code(
         "`every` must say at which step it starts", "`from` is missing here",
-        ("`every {k} from 1:` fires at t = 1, 1 + {k}, ...; "
-         "`every {k} from {k}:` at t = {k}, 2*{k}, ...",),
+        ("`every {k} from 1:` fires at t = 1, {first}, ...; "
+         "`every {k} from {k}:` at t = {k}, {second}, ...",),
         reason="Libraries use five different phases; a rule is only exact when it says its own."),
     "too-deep": Code(
         "the formula is nested too deeply", "more than {limit} levels",
         ("give a part of it a name on a line of its own",),
         reason="Every pair of parentheses, every function and every term of a long sum is a level. "
                "Formulas of such depth come from programs, not people; names keep them readable."),
+    "too-long": Code(
+        "a {what} has at most {limit} characters", "a longer one",
+        ("break it: a line goes on inside of parentheses; parts of a formula may have names",),
+        reason="Longer lines and names come from programs, not people."),
     "number-range": Code(
         "a number must fit into double precision", "{why}", ("write it as a formula, or rescale",),
         reason="Numbers are exact until code is generated, but code computes with 64 bits at most: "

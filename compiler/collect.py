@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Range
-from thetaprime.ops import OPS
 from thetaprime.resolve import Flat, Part
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
@@ -40,6 +39,14 @@ RESERVED = {
     "model": "an extent", "tensor": "an extent",
 }
 _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": Extent.ENTRY}
+
+
+_MEANT = {
+    "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
+    "entry": "per entry", "element": "per entry", "coordinate": "per entry", "array": "per entry",
+    "float": "scalar", "real": "scalar", "number": "scalar", "model": "scalar", "global": "scalar",
+    "integer": "int", "boolean": "bool",
+}
 
 
 @dataclass(frozen=True)
@@ -175,7 +182,9 @@ def read_type(tables: Tables, name: TypeName | None, source: Source, otherwise: 
         tables.problems.append(report("not-yet", source, name.span, what="matrices are"))
         return otherwise
     else:
-        tables.problems.append(report("unknown-type", source, name.span, name=name.base))
+        near = _MEANT.get(name.base.removeprefix("per "))
+        tables.problems.append(report("unknown-type", source, name.span, name=name.base,
+                                      hints=(f"did you mean `{near}`?",) if near else ()))
         return otherwise
     for axis in axes:
         if axis not in tables.axes:
@@ -273,50 +282,3 @@ def range_text(bounds: Range) -> str:
 
     return (f"{'[' if bounds.low_closed else '('}{end(bounds.low, '-inf')}, "
             f"{end(bounds.high, 'inf')}{']' if bounds.high_closed else ')'}")
-
-
-def _wanted(info: HyperInfo, part: Expr, value: Fraction | float | None) -> tuple[str, str]:
-    """What a default should have been, and a hint; empty when it is right."""
-    truth = part in (Apply("true"), Apply("false"))
-    if info.type.kind == "bool":
-        return ("", "") if truth else ("`true` or `false`", f"`{info.item.name} : bool = true`")
-    if truth:
-        return "a number", f"`{info.item.name} : bool = {'true' if part == Apply('true') else 'false'}`"
-    if isinstance(part, Apply) and part.op in OPS and OPS[part.op].typing in ("compare", "logic"):
-        return "a number", f"a range follows `in`: `hyper {info.item.name} = 1 in (0, inf)`"
-    if info.type.kind == "int" and isinstance(value, Fraction) and value.denominator != 1:
-        return "an integer", f"`{info.item.name} : int = {round(value)}`"
-    if isinstance(part, Apply) and part.op == "list":
-        return "a number", "a list needs an axis: `axis lanes`, `hyper b : lanes = [0, 0.9]`"
-    return "", ""
-
-
-def check_defaults(tables: Tables) -> None:
-    """Every default lies in its range and reads hyperparameters only."""
-    for info in tables.hypers.values():
-        item = info.item
-        if item.default is None or info.choices:
-            continue
-        parts = (item.default.args if isinstance(item.default, Apply)
-                 and item.default.op == "list" and info.type.axes else (item.default,))
-        for part in parts:
-            for node in walk(part):
-                if isinstance(node, Sym) and (
-                        node.prime or node.name not in tables.hypers or node.name == item.name):
-                    tables.problems.append(report(
-                        "bad-default", info.source, node.span, name=item.name,
-                        wanted="a formula of other hyperparameters",
-                        why=f"`{node}` is not another hyperparameter"))
-            value = constant(part)
-            wanted, hint = _wanted(info, part, value)
-            if wanted:
-                tables.problems.append(report("bad-default", info.source, part.span,
-                                              name=item.name, wanted=wanted, why=f"not {wanted}",
-                                              hints=(hint,) if hint else ()))
-            elif value is not None and info.range is not None and value not in info.range:
-                tables.problems.append(report(
-                    "default-outside", info.source, part.span, name=item.name,
-                    value=info.source.text[part.span.start:part.span.end],
-                    range=range_text(info.range)))
-
-

@@ -9,8 +9,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from thetaprime.foreign_calls import NAME, OPEN, call_text, arguments, closing, operand, rewritten_calls
-
+from thetaprime.foreign_calls import (
+    NAME,
+    OPEN,
+    arguments,
+    call_text,
+    closing,
+    operand,
+    rewritten_calls,
+)
 
 # Reductions written as methods or module functions say nothing of what they run over.
 _REDUCE = ("norm", "mean", "sum", "dot", "rms")
@@ -121,10 +128,11 @@ def _latex(text: str, context: Context) -> str:
     text = re.sub(r"\\(?:mathrm|mathbf|text|operatorname|mathit|bm)\s*\{([^{}]*)\}", r"\1", text)
     while match := re.search(r"\\([td]?frac|sqrt)\s*\{", text):
         end = closing(text, match.end() - 1)
-        first, rest = text[match.end():end], text[end + 1:].lstrip()
+        first, rest = text[match.end():end], text[end + 1:]
         if match[1] == "sqrt":
             new = f"sqrt({first})"
-        elif rest.startswith("{"):
+        elif rest.lstrip().startswith("{"):
+            rest = rest.lstrip()
             cut = closing(rest, 0)
             new, rest = f"{operand(first)}/{operand(rest[1:cut])}", rest[cut + 1:]
         else:
@@ -153,9 +161,10 @@ def _unicode(text: str, context: Context) -> str:
     text = re.sub(r"∇\s*\w?\s*(?:\([^()]*\))?", "g", text)
     text = re.sub(r"‖\s*([^‖]+?)\s*‖", r"norm(\1 over tensor)", text)
     text = re.sub(rf"√\s*({NAME}'?(?:\^\w+)?|\d+)", r"sqrt(\1)", text)
+    text = re.sub(r"\s*[·×⊙∗⊗]\s*", "*", text)
     for sign, plain in UNICODE.items():
         text = text.replace(sign, plain)
-    return re.sub(r"[ \t]*\*[ \t]*", "*", text) if "*" in text else text
+    return text
 
 
 def _subscripts(text: str, context: Context) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from thetaprime.collect import HyperInfo, Tables
-from thetaprime.diagnostics import Diagnostic, SpecError, report
+from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.source import Source
 
@@ -88,9 +88,11 @@ class Decide:
                 case Apply(op, (Sym(name), Sym(word))) if (
                         op in ("==", "!=") and self._is_choice(name)):
                     choices = self.tables.hypers[name].choices
+                    near = closest(word, choices) or choices[0]
                     self.problems.append(report("not-a-choice", source, node.args[1].span,
                                                 value=word, name=name,
-                                                choices=", ".join(choices)))
+                                                choices=", ".join(choices),
+                                                hints=(f"`{name} {op} {near}`",)))
                     return FALSE
                 case Sym(name) if self._is_choice(name):
                     choices = self.tables.hypers[name].choices

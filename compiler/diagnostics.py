@@ -69,7 +69,7 @@ def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as text: headline, place, the line with the span underlined, notes, hints."""
     d = diagnostic
     line, column = d.source.position(d.span.start)
-    text = d.source.line(line)
+    text = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in d.source.line(line))
     gutter = " " * len(str(line))
     width = max(1, min(d.span.end - d.span.start, len(text) - column + 1))
     text, column = _window(text, column, width)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from thetaprime.check.names import bad_call
+from thetaprime.check.names import bad_call, needs_over
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.expr import Apply, Expr, Sym, rewrite, symbols
+from thetaprime.expr import MOST_LEVELS, Apply, Expr, Num, Sym, levels, rewrite, size, symbols
 from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
 from thetaprime.syntax import EquationLine, Function, StateDecl
+
+# Functions multiply what they are given: beyond this no person reads the result.
+MOST_NODES = 20_000
 
 
 @dataclass
@@ -45,8 +48,7 @@ class Expander:
             return node
         if function.extents and not node.over:
             shown = ", ".join(spec_text(a) for a in node.args)
-            self.problems.append(report(
-                "needs-over", source, node.span, name=node.op, args=shown or "x"))
+            self.problems.append(needs_over(node.op, shown, source, node.span))
             return node.args[0] if node.args else node
         if len(node.args) != len(function.parameters) or bool(node.over) != bool(function.extents):
             wanted = len(function.parameters)
@@ -60,7 +62,12 @@ class Expander:
             return node
         key = (node.op, node.args, node.over)
         if key not in self._known:
-            self._known[key] = self._instance(function, node, source, above)
+            written = self._instance(function, node, source, above)
+            if levels(written) > MOST_LEVELS or size(written) > MOST_NODES:
+                self.problems.append(report("too-deep", source, _head(node), limit=MOST_LEVELS,
+                                            label="too large when it is written out"))
+                written = Num("1", span=node.span)
+            self._known[key] = written
         return respan(self._known[key], node.span)
 
     def _instance(self, function: Function, call: Apply, source: Source,

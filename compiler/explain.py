@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
@@ -17,11 +18,12 @@ TAB = 8
 # Which terminals a person would call what, most telling first.
 _WANTED = (
     ("THEN", "`then`"), ("ELSE", "`else`"), ("FROM", "`from`"), ("EQUAL", "`=`"),
-    ("RPAR", "`)`"), ("RSQB", "`]`"), ("STRING", "a text in double quotes"),
+    ("RPAR", "`)`"), ("RSQB", "`]`"), ("LPAR", "`(`"), ("STRING", "a text in double quotes"),
     ("NUMBER", "a number or a name"), ("NAME", "a name"),
     ("SUM", "an operator or the end of the line"), ("_NL", "the end of the line"),
     ("_COLON", "`:`"),
 )
+_SIGNS = "_+-*/^()[]{},:;=<>.'′\"~@!"
 _WORDS = ("hyper", "state", "const", "axis", "param", "train", "eval", "if", "else", "every",
           "hold", "fn", "override", "claim", "cite", "note")
 # Words that start a declaration elsewhere; "" is left out.
@@ -38,8 +40,7 @@ def explain(error: Exception, source: Source, text: str) -> tuple[Diagnostic, in
     """The diagnostic for an error of the parser, and the offset where it stands."""
     if isinstance(error, DedentError):
         offset = _bad_dedent(text)
-        return report("bad-indent", source, Span(offset, offset + 1),
-                      why="no block above starts at this column"), offset
+        return _indent(source, text, offset, "no block above starts at this column"), offset
     if isinstance(error, UnexpectedCharacters):
         offset = error.pos_in_stream
         return report("bad-character", source, Span(offset, offset + 1),
@@ -78,8 +79,8 @@ class _Place:
         self.expected = expected
         self.context = Context.of(source.text)
 
-    def report(self, code: str, span: Span | None = None, **facts: str) -> Diagnostic:
-        return report(code, self.source, span or self.span, **facts)
+    def report(self, code: str, span: Span | None = None, **facts: Any) -> Diagnostic:
+        return report(code, self.source, span or self.span, **{"fixed": "", **facts})
 
 
 def _say(place: _Place, token: Token | None) -> Diagnostic:
@@ -103,7 +104,16 @@ def _shown(place: _Place) -> str:
 def _header(place: _Place, token: Token | None) -> Diagnostic | None:
     if "KIND" in place.expected and not re.match(r"\s*(?:optimizer|transform|schedule|fn)\b",
                                                 place.line):
+        if re.search(r"^optimizer\b", place.source.text[:place.span.start], re.MULTILINE):
+            return place.report("bad-indent", why="the body of `optimizer` is indented", hints=(
+                f"`  {place.code.strip()}`",))
         return place.report("empty-spec", label="expected `optimizer NAME`")
+    char = _shown(place)[:1]
+    if token is not None and not char.isalnum() and char not in _SIGNS:
+        return place.report("bad-character", found=char)
+    if token == ";":
+        rest = place.code[place.column + 1:].strip()
+        return place.report("habit-semicolon", hints=(f"put `{rest}` on a line of its own",))
     if re.match(r"optimizer\b", place.line) and token == ":":
         fixed = place.code.rstrip(" :")
         return place.report("unexpected", found="`:`", expected="the end of the line",
@@ -121,13 +131,22 @@ def _declaration(place: _Place, token: Token | None) -> Diagnostic | None:
         return place.report("habit-python", found="return",
                             fixed=f"an equation gives the new value: `{place.context.point}' = "
                                   f"{corrected(value, place.context)}`")
+    if word == "claim" and "EQUAL" in expected:
+        return place.report(
+            "unexpected", found="the end of the line" if token is None else f"`{_shown(place)}`",
+            expected="`=` or a comparison", hints=(
+                "`claim v >= 0`, `claim x' = x when g = 0`, `claim equals SGD when b = 0`, "
+                "`claim invariant under g -> c*g`, `claim at most 1 gradients`",))
     if word in ("state", "const") and token is None and "EQUAL" in expected:
         name = line.split(":")[0].split()[-1]
         fixed = f"{line.strip()} = " + ("x" if word == "const" else "0")
         return place.report("missing-start", what=word, name=name, fixed=fixed)
     if word == "every" and "FROM" in expected:
         period = re.sub(r":\s*$", "", line.split("every", 1)[1]).strip() or "k"
-        return place.report("needs-from", k=period)
+        first, second = f"1 + {period}", f"2*{period}"
+        if period.isdigit():
+            first, second = str(1 + int(period)), str(2 * int(period))
+        return place.report("needs-from", k=period, first=first, second=second)
     if token is None and "_COLON" in expected and re.match(
             r"\s*(?:if|else|every|fn)\b", line):
         return place.report("missing-colon", fixed=f"{line.strip()}:")
@@ -174,9 +193,6 @@ def _left_side(place: _Place, token: Token | None) -> Diagnostic | None:
 def _operator(place: _Place, token: Token | None) -> Diagnostic | None:
     if token is None or "SUM" not in place.expected:
         return None
-    if token == ";":
-        rest = place.code[place.column + 1:].strip()
-        return place.report("habit-semicolon", fixed=f"{rest}" if rest else "")
     if re.match(r"[\w(]", _shown(place)) and "=" in place.code[:place.column]:
         head, equals, formula = place.code.partition("=")
         return place.report("missing-operator",
@@ -198,7 +214,15 @@ def _explain_block(token: Token, source: Source, text: str) -> tuple[Diagnostic,
         why = "deeper than the line above, which opens no block"
     else:
         why = "a block must stand here, indented under the line above"
-    return report("bad-indent", source, Span(offset, min(offset + 1, len(text))), why=why), offset
+    return _indent(source, text, offset, why), offset
+
+
+def _indent(source: Source, text: str, offset: int, why: str) -> Diagnostic:
+    mixed = re.search(r"^ +\S", text, re.MULTILINE) and re.search(r"^ *\t", text, re.MULTILINE)
+    hints = (f"indent with spaces only: this file mixes them with tabs, and a tab ends at a "
+             f"multiple of {TAB}",) if mixed else ()
+    return report("bad-indent", source, Span(offset, min(offset + 1, len(text))), why=why,
+                  hints=hints)
 
 
 def _bad_dedent(text: str) -> int:

@@ -66,6 +66,35 @@ def walk(expr: Expr) -> Iterator[Expr]:
             stack.extend(reversed(node.args))
 
 
+# Passes over expressions are recursive, two frames a level: this stays clear of Python's limit.
+MOST_LEVELS = 200
+
+
+def levels(expr: Expr) -> int:
+    """How many applications stand inside of one another (without recursion)."""
+    count = 0
+    level: list[Expr] = [expr]
+    while level:
+        level = [arg for node in level if isinstance(node, Apply) for arg in node.args]
+        count += 1
+    return count
+
+
+def size(expr: Expr) -> int:
+    """How many nodes the expression has when it is written out; shared ones count each time."""
+    known: dict[int, int] = {}
+    stack: list[tuple[Expr, bool]] = [(expr, False)]
+    while stack:
+        node, ready = stack.pop()
+        args = node.args if isinstance(node, Apply) else ()
+        if ready:
+            known[id(node)] = 1 + sum(known[id(arg)] for arg in args)
+        elif id(node) not in known:
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in args)
+    return known[id(expr)]
+
+
 def symbols(expr: Expr) -> set[Sym]:
     """The symbols that an expression reads."""
     return {node for node in walk(expr) if isinstance(node, Sym)}

@@ -34,8 +34,9 @@ HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, 
     (rf"(?:\b{_NAME}'?|(?<=[)\]'\w]))(?<!\d)\.(?!T\b|step\b){_NAME}(?=\()", "habit-method"),
     (rf"{_NAME}?_\{{[^}}]*\}}", "habit-subscript"),
     (rf"{_NAME}?[ₜₖ](?:[₊₋]₁)?", "habit-subscript"),
-    (rf"{_NAME}\[\s*[tkni]\s*(?:[-+]\s*1)?\s*\]", "habit-index"),
-    (rf"\b(?<!axis )(?!in\b){_NAME}'?(?P<at>\[\s*(?:[-:\d.][^\]]*|[tkni]\s*[-+][^\]]*)?\])", "no-index"),
+    (rf"\b(?<!axis ){_NAME}\[\s*[tkni]\s*(?:[-+]\s*1)?\s*\]", "habit-index"),
+    (rf"\b(?<!axis )(?!in\b){_NAME}'?(?P<at>\[\s*(?:[-:\d.][^\]]*|[tkni]\s*[-+][^\]]*)?\])",
+     "no-index"),
     (r"‖[^‖]*‖?", "habit-bars"),
     (r"\|\|[^|]+\|\|", "habit-bars"),
     (r"&&", "habit-logic"),
@@ -83,7 +84,7 @@ def find_habits(source: Source) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     context = Context.of(source.text)
     offset = depth = 0
-    for line in blank(source.text).split("\n"):
+    for line in blank(source.plain).split("\n"):
         found += _in_line(source, line.rstrip("\r"), offset, context, depth > 0)
         depth = max(0, depth + sum(map(line.count, "([{")) - sum(map(line.count, ")]}")))
         offset += len(line) + 1

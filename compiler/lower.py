@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from thetaprime.check.defaults import check_defaults
 from thetaprime.check.names import check_distribution, check_symbols, in_order, outputs
 from thetaprime.check.types import Typing, infer_statements, smallest_types
 from thetaprime.check.use import reached
-from thetaprime.collect import HyperInfo, Tables, check_defaults, collect, name_span
+from thetaprime.collect import HyperInfo, Tables, collect, name_span
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
@@ -45,13 +46,13 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     Raises SpecError with all the diagnostics of the first stage that finds any.
     """
     tables = collect(flat, prelude)
-    check_defaults(tables)
-    _stop(tables.problems)
+    _stop([*tables.problems, *check_defaults(tables)])
     decide = Decide(tables, fixed)
     program = gather(tables, decide)
     hypers = {n: i for n, i in tables.hypers.items() if not i.folded and n not in flat.bound}
-    problems = [*tables.problems, *program.problems, *decide.problems,
-                *_check_names(tables, program, hypers)]
+    problems = [*tables.problems, *program.problems, *decide.problems]
+    told = {d.span for d in problems}
+    problems += [d for d in _check_names(tables, program, hypers) if d.span not in told]
     _stop(problems)
     body = in_order(program.body, problems)
     _stop(problems)
@@ -86,7 +87,8 @@ def _check_names(
     tables: Tables, program: Program, hypers: Mapping[str, HyperInfo]
 ) -> list[Diagnostic]:
     point = tables.point
-    given = {Sym(n) for n in (*hypers, "t", tables.gradient, point, "loss")} | {Sym(point, True)}
+    given = {Sym(n) for n in (*tables.hypers, "t", tables.gradient, point, "loss")}
+    given.add(Sym(point, True))
     states = {Sym(s.name) for s in program.states}
     primed = {Sym(s.name, True) for s in program.states if not s.constant}
     # A primed target that is no state is told where it is defined, not where it is read.
@@ -140,7 +142,9 @@ def _check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
         elif target.prime and name not in states and name != tables.point:
             problems.append(report("not-a-state", *where, name=name))
         elif not target.prime and (name in states or name == tables.point):
-            problems.append(report("state-without-prime", *where, name=name))
+            rest = statement.source.text[target.span.end :].split("\n")[0].rstrip()
+            problems.append(report("state-without-prime", *where, name=name,
+                                   fixed=f"{target}'{rest}"))
         elif not target.prime and name in ("t", "loss", tables.gradient):
             problems.append(report("reserved-name", *where, name=name,
                                    why="it is given, not defined"))
@@ -244,8 +248,8 @@ def _state(raw: RawState, kind: Type, typing: Typing) -> State:
 def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diagnostic]:
     words = {Extent.SCALAR: "for the model", Extent.TENSOR: "per tensor"}
     return [
-        report("wide-state", s.source, s.span, name=s.name, start=_start_text(s), extent=words[small[s.name].extent],
-               type=str(small[s.name]))
+        report("wide-state", s.source, s.span, name=s.name, start=_start_text(s),
+               extent=words[small[s.name].extent], type=str(small[s.name]))
         for s in states
         if s.type is None and not s.local and small[s.name].extent is not Extent.ENTRY]
 

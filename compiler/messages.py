@@ -13,23 +13,27 @@ CODES: dict[str, Code] = {
     "undefined-function": Code(
         "there is no function `{name}`", "not a function of the language",
         reason="Functions are the op table, the reductions, the prelude and your own `fn` lines."),
+    "unknown-distribution": Code(
+        "there is no distribution `{name}`", "not a distribution of the language",
+        reason="A quantity is drawn by `z ~ normal(mean, deviation)`, `uniform(low, high)`, "
+               "`rademacher()` (-1 or 1) or `bernoulli(p)` (1 with probability p)."),
     "duplicate-name": Code(
-        "`{name}` is defined twice", "defined again here", ("rename one of them",),
+        "`{name}` is defined twice", "defined again here", ("rename one of them, or remove it",),
         reason="Equations are unordered, so that a name can mean only one thing."),
     "reserved-name": Code(
         "`{name}` is a name of the language", "{why}", ("choose another name",),
         reason="`t`, `g`, `loss`, `pi`, `inf`, `true`, `false` always mean the same."),
     "missing-prime": Code(
         "the state `{name}` has no equation for `{name}'`", "never changes",
-        ("write `{name}' = ...`; a constant is `const {name} = ...`",),
+        ("add `{name}' = ...`; what never changes is `const {name} = ...`",),
         reason="A state must say what it is after the step."),
     "not-a-state": Code(
         "`{name}` is not a state, so that it has no value after the step", "no prime here",
-        ("write `{name} = ...`, or declare `state {name} = 0`",),
+        ("leave out the prime: `{name}`; or declare `state {name} = 0`",),
         reason="Only states and the parameter have a value before and one after the step."),
     "state-without-prime": Code(
-        "an equation for a state defines its new value", "`{name}` is the old value",
-        ("write `{name}' = ...`",),
+        "an equation defines the new value, `{name}'`", "`{name}` is the value before the step",
+        ("`{fixed}`",),
         reason="The old value of a state is given; the step defines the primed one."),
     "constant-changed": Code(
         "`{name}` is a constant", "defined by `const`", ("declare `state {name} = ...`",),
@@ -57,35 +61,35 @@ CODES: dict[str, Code] = {
         "there is no spec `{name}`", "not found",
         reason="A name is looked up beside the file, then among the shipped specs."),
     "spec-circle": Code(
-        "`{name}` is built on itself", "comes back to where it started",
+        "`{name}` is built on itself", "its parents lead back to it",
+        ("let one of them have equations of its own",),
         reason="`extends` and `=` must lead to a spec with equations of its own."),
     "override-nothing": Code(
         "there is no `{name}` to override", "`{parent}` does not define it",
-        ("leave out `override`",),
         reason="`override` replaces what the extended spec says."),
     "override-stray": Code(
         "`override` needs a spec that is extended", "nothing to override",
-        ("`optimizer NAME extends PARENT`, or leave out `override`",),
+        ("`{fixed}`; or extend a spec: `optimizer NAME extends PARENT`",),
         reason="`override` replaces what the extended spec says."),
     "needs-override": Code(
         "`{name}` is defined by `{parent}` already", "defined again here",
-        ("write `override` before it",),
+        ("`override {text}`",),
         reason="Replacing an inherited definition is said, so that it cannot happen by accident."),
     "unknown-hyper": Code(
         "`{spec}` has no hyperparameter `{name}`", "not a hyperparameter",
         reason="`with` sets hyperparameters of the spec on its left."),
     "bad-call": Code(
-        "`{name}` takes {wanted}, not {given}", "{given} given",
+        "`{name}` takes {wanted}, not {given}", "{given} given here",
         reason="Functions have a fixed number of arguments."),
     "recursive-function": Code(
-        "the function `{name}` calls itself", "a call of itself",
+        "the function `{name}` calls itself", "writing this call out never ends",
+        ("define it without itself: a function is an abbreviation of a formula",),
         reason="Functions are abbreviations: they are written out before anything else."),
     # Types.
     "needs-over": Code(
         "`{name}` must say what it runs over",
         "one number per tensor, or one for the whole model?",
-        ("`{name}({args} over tensor)` as in LARS, or `{name}({args} over model)` "
-         "as in gradient clipping",),
+        ("`{name}({args} over tensor)`{tensor}, or `{name}({args} over model)`{model}",),
         reason="Papers and libraries disagree exactly here, so that the spec must say it."),
     "over-unknown": Code(
         "`{name}` is nothing that a reduction can run over", "not an extent",
@@ -97,10 +101,11 @@ CODES: dict[str, Code] = {
     "reduce-nothing": Code(
         "`{arg}` does not vary over {over}, so that there is nothing to reduce",
         "this is {type}",
+        ("leave the reduction out; `size(x over tensor)` counts entries",),
         reason="A reduction of a constant is a slip: `size(x over tensor)` counts entries."),
     "too-wide": Code(
         "`{name}` is {declared}, but its value is {type}", "this is {type}",
-        ("reduce it (`sum(... over tensor)`), or declare `{name}` {type}",),
+        ("reduce it: `mean(... over {over})`; or make `{name}` {type}",),
         reason="Smaller things broadcast into larger ones, never the other way."),
     "scalar-step": Code(
         "the new `{name}` would be the same number in every entry", "this is {type}",
@@ -108,7 +113,7 @@ CODES: dict[str, Code] = {
         reason="A parameter that is one number everywhere has forgotten where it was."),
     "not-a-condition": Code(
         "a condition is a comparison, not a number", "this is a number",
-        ("compare it: `... > 0`",),
+        ("compare it: `{text} > 0`",),
         reason="Numbers are not true or false."),
     "not-a-number": Code(
         "a comparison is not a number", "true or false", ("`if {text} then 1 else 0`",),
@@ -122,17 +127,22 @@ CODES: dict[str, Code] = {
         ("`scalar`, `per tensor`, `per entry`, with axes `per entry[lanes]`; "
          "hyperparameters: `int`, `bool`",),
         reason="Types say what a quantity varies along."),
+    "stray-list": Code(
+        "a list stands only in the default of a hyperparameter", "a list",
+        ("`axis lanes`, then `hyper b : lanes = [0, 0.9]`: `b` varies along the axis",),
+        reason="Lists give named axes their lengths; a formula reads the hyperparameter."),
     "half-defined": Code(
         "`{name}` is defined in one branch only", "has no value in the other branch",
         ("define it in both branches; only states hold by themselves",),
         reason="Outside of the block it must have a value either way."),
     "wide-state": Code(
         "`{name}` is kept for every entry, but holds one number {extent}",
-        "could be `state {name} : {type}`", ("declare `state {name} : {type} = ...`",),
+        "a whole tensor of equal numbers", ("`state {name} : {type} = {start}`",),
         reason="A state without a type has the shape of the parameter.", severity="warning"),
     # Declarations.
     "default-outside": Code(
         "the default of `{name}` is outside of its range", "{value} is not in {range}",
+        ("change the default, or widen the range; `(` and `)` leave the end out",),
         reason="The range is what every claim is proved for."),
     "bad-range": Code(
         "the range is empty or not a range", "{why}",
@@ -154,6 +164,7 @@ CODES: dict[str, Code] = {
         reason="An axis gets its length from the list-valued hyperparameters along it."),
     "axis-lengths": Code(
         "the lists along `{name}` have different lengths", "{given} numbers here, {wanted} before",
+        ("give every list along `{name}` as many numbers, or declare a second axis",),
         reason="All lists along an axis have its length."),
     "start-reads": Code(
         "`{name}` is not known before the first step", "not known yet",
@@ -162,12 +173,13 @@ CODES: dict[str, Code] = {
     "train-reads": Code(
         "`train` may read the parameter, states and hyperparameters only",
         "`{name}` is none of them",
-        ("make it a state, or write its formula here",),
+        ("keep it in a state, which holds the value of the step before: `state k = 0` and "
+         "`k' = {name}`, and read `k`",),
         reason="The point is needed before the step and after it."),
     "no-derivation": Code(
         "`{name}` has no equations: it is another spec with hyperparameters set",
         "equations belong to a spec of their own",
-        ("`optimizer {name} extends ...` adds equations",),
+        ("`optimizer {name} extends {parent}`, then `override` what changes",),
         reason="`optimizer A = B with ...` only sets hyperparameters."),
     "freezes-schedule": Code(
         "`{name}` starts from `{hyper}`, so that a schedule for `{hyper}` acts at the start only",
@@ -191,9 +203,10 @@ CODES: dict[str, Code] = {
         reason="A rule must be defined on the plainest problem there is."),
     # What this version does not carry.
     "not-yet": Code(
-        "{what} not carried by this version", "not yet",
-        notes=("the language has it; this version compiles rules of the gradient and the loss "
-               "at the point that training holds",),
+        "{what} not in this version", "not yet",
+        ("docs/language.md lists what works, and what does not yet",),
+        ("the language has it; this version compiles rules of the gradient and the loss "
+         "at the point that training holds",),
         reason="The construct is part of the language, and its place in the compiler is laid."),
 }
 

@@ -8,6 +8,7 @@ is read again, so that every error of a file is told at once.
 from __future__ import annotations
 
 import re
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -15,10 +16,10 @@ from lark import Lark
 from lark.exceptions import UnexpectedInput
 from lark.indenter import DedentError, Indenter
 
-from thetaprime.build import Builder
+from thetaprime.build import Builder, canonical
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.explain import TAB, explain
-from thetaprime.expr import Expr
+from thetaprime.expr import MOST_LEVELS, Apply, Expr, levels
 from thetaprime.habits import blank, find_habits
 from thetaprime.source import Source, Span
 from thetaprime.syntax import File, SpecRef
@@ -27,6 +28,11 @@ MOST_ERRORS = 20
 MOST_DEPTH = 150
 MOST_DIGITS = 200
 LEAST_NUMBER = 1e-307
+LONGEST_LINE = 5000
+LONGEST_NAME = 100
+PLACEHOLDER = "a=0"
+_NAME = re.compile(r"[^\W\d]\w*")
+_HABIT_LETTER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹ⁿᵗᵏ⁺⁻]")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
@@ -54,26 +60,33 @@ def parse(source: Source) -> File:
 
     Raises SpecError with every diagnostic that reading it gives.
     """
-    text = source.text.replace("\r\n", " \n").replace("\r", " ").removeprefix("\ufeff")
-    text = " " * (len(source.text) - len(text)) + text
+    text = source.plain
+    too_long = _too_long(source, text)
+    if too_long:
+        raise SpecError(too_long)
     if not blank(text).strip():
-        raise SpecError([report("empty-spec", source, Span(source.end, source.end))])
+        end = len(text.rstrip())
+        raise SpecError([report("empty-spec", source, Span(end, end))])
     problems = [*find_habits(source), *_brackets(source, text), *_strings(source, text),
-                *_numbers(source, text)]
-    if not problems:
-        text = text.rstrip() + "\n"
-        while len(problems) < MOST_ERRORS:
-            try:
-                file = _parser("start").parse(text)
-            except (UnexpectedInput, DedentError) as error:
-                diagnostic, offset = explain(error, source, text)
-                problems.append(diagnostic)
-                shorter = _without_statement(text, offset)
-                if shorter is None or diagnostic.code in ("empty-spec", "bad-indent"):
-                    break
-                text = shorter
-            else:
+                *_numbers(source, text), *_names(source, text)]
+    if any(d.code == "too-deep" for d in problems):
+        raise SpecError(_told_once(problems))
+    rest: str | None = text.rstrip() + "\n"
+    for problem in problems:
+        rest = rest and _without_statement(rest, problem.span.start)
+    file = None
+    while rest is not None and len(problems) < MOST_ERRORS:
+        try:
+            file = _parser("start").parse(rest)
+        except (UnexpectedInput, DedentError) as error:
+            diagnostic, offset = explain(error, source, rest)
+            problems.append(diagnostic)
+            if diagnostic.code in ("empty-spec", "bad-indent"):
                 break
+            rest = _without_statement(rest, offset)
+        else:
+            problems += _too_deep(source, file)
+            break
     if problems:
         raise SpecError(_told_once(problems))
     assert isinstance(file, File)
@@ -102,6 +115,47 @@ def parse_expression(source: Source) -> Expr:
         except (UnexpectedInput, DedentError) as error:
             problems.append(explain(error, source, source.text)[0])
     raise SpecError(problems)
+
+
+def _too_deep(source: Source, file: File) -> list[Diagnostic]:
+    """Formulas with more levels than the passes over them, which are recursive, can go down."""
+    found = []
+    pending: list[object] = [file]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Apply):
+            if levels(node) > MOST_LEVELS:
+                found.append(report("too-deep", source, node.span, limit=MOST_LEVELS))
+        elif isinstance(node, tuple):
+            pending.extend(node)
+        elif is_dataclass(node):
+            pending.extend(getattr(node, f.name) for f in fields(node))
+    return found
+
+
+def _too_long(source: Source, text: str) -> list[Diagnostic]:
+    """Lines and names that no person writes, comments and texts aside."""
+    found = []
+    code = blank(text)
+    for match in re.finditer(r"[^\n]*\S", code):
+        if len(match[0]) > LONGEST_LINE:
+            found.append(report("too-long", source, Span(match.start(), match.start() + 1),
+                                what="line", limit=LONGEST_LINE))
+    for match in re.finditer(rf"\w{{{LONGEST_NAME + 1},}}", code):
+        found.append(report("too-long", source, Span(*match.span()), what="name",
+                            limit=LONGEST_NAME))
+    return found
+
+
+def _names(source: Source, text: str) -> list[Diagnostic]:
+    """Letters that no program could use in a name."""
+    found = [report("bad-character", source, Span(*match.span()), found=f"U+{ord(match[0]):04X}",
+                    label="a control character")
+             for match in re.finditer(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]", blank(text))]
+    return found + [
+            report("bad-character", source, Span(*match.span()), found=match[0])
+            for match in _NAME.finditer(blank(text)) if not canonical(match[0]).isidentifier()
+            and not _HABIT_LETTER.search(match[0])]
 
 
 def _told_once(problems: list[Diagnostic]) -> list[Diagnostic]:
@@ -160,12 +214,14 @@ def _numbers(source: Source, text: str) -> list[Diagnostic]:
 
 
 def _without_statement(text: str, offset: int) -> str | None:
-    """The text with the statement at ``offset``, and the block under it, blanked out."""
-    start = text.rfind("\n", 0, offset) + 1
-    end = text.find("\n", offset)
-    end = len(text) if end < 0 else end
-    indent = len(text[start:end]) - len(text[start:end].lstrip())
-    if indent == 0 or not text[start:end].strip():
+    """The text with ``a=0`` for the statement at ``offset`` and without the block under it.
+
+    A statement goes on over the end of a line inside of brackets. None: it is the header.
+    """
+    start, end = _statement(text, offset)
+    content = text[start:end]
+    indent = len(content) - len(content.lstrip())
+    if indent == 0 or not content.strip():
         return None
     for line in re.finditer(r"\n([ \t]*)(\S[^\n]*)?", text[end:]):
         # What is under the line goes with it, and so does the `else` of a block.
@@ -173,6 +229,21 @@ def _without_statement(text: str, offset: int) -> str | None:
                 len(line[1]) == indent and re.match(r"else\b", line[2])):
             break
         if line[2]:
-            stop = end + line.end()
-            text = text[: end + line.start() + 1] + " " * (line.end() - line.start() - 1) + text[stop:]
-    return text[:start] + " " * (end - start) + text[end:]
+            begin, stop = end + line.start() + 1, end + line.end()
+            text = text[:begin] + " " * (stop - begin) + text[stop:]
+    kept = (content[:indent] + PLACEHOLDER).ljust(len(content))[: len(content)]
+    return text[:start] + (kept if PLACEHOLDER in kept else " " * len(content)) + text[end:]
+
+
+def _statement(text: str, offset: int) -> tuple[int, int]:
+    """The lines of the statement at ``offset``: brackets that stay open end with their line."""
+    depth = start = 0
+    code = blank(text)
+    for i, char in enumerate(code):
+        depth = max(0, depth + (char in "([{") - (char in ")]}"))
+        if char == "\n" and depth == 0:
+            if i >= offset:
+                return start, i
+            start = i + 1
+    first_end = text.find("\n", start)
+    return start, first_end if first_end >= 0 else len(text)

@@ -54,6 +54,7 @@ class Flat:
     notes: tuple[str, ...]
     parts: tuple[Part, ...]
     bound: dict[str, Expr] = field(default_factory=dict)
+    bound_sources: dict[str, Source] = field(default_factory=dict)
     claims: tuple[tuple[Claim, Source], ...] = ()
 
 
@@ -64,8 +65,6 @@ def resolve(
 
     Raises SpecError: unknown or circular names, overrides of nothing, missing overrides.
     """
-    if definition.name in above:
-        raise SpecError([report("spec-circle", source, definition.span, name=definition.name)])
     problems: list[Diagnostic] = []
     if definition.kind != "optimizer":
         problems.append(report("not-yet", source, definition.span,
@@ -92,6 +91,7 @@ def resolve(
         cites=texts[Cite] + (base.cites if base else ()),
         notes=texts[Note] + (base.notes if base else ()),
         parts=tuple(parts), bound=dict(base.bound) if base else {},
+        bound_sources=dict(base.bound_sources) if base else {},
         claims=tuple((p.item, source) for p in own if isinstance(p.item, Claim)),
     )
 
@@ -102,13 +102,19 @@ def resolve_reference(
     """The flat optimizer that ``AdamW with wd = 0`` names."""
     if ref.args or ref.on is not None:
         raise SpecError([report("not-yet", source, ref.span, what="composition of specs is")])
-    definition, where = find(ref.name, source,
-                             Span(ref.span.start, ref.span.start + len(ref.name)))
+    place = Span(ref.span.start, ref.span.start + len(ref.name))
+    if _key(ref.name) in map(_key, above):
+        raise SpecError([report("spec-circle", source, place, name=ref.name)])
+    definition, where = find(ref.name, source, place)
     base = resolve(definition, where, find, above)
     known = {item.name: item for part in base.parts if isinstance(part.item, HyperLine)
              for item in part.item.items}
     problems = []
+    seen: set[str] = set()
     for binding in ref.bindings:
+        if binding.name in seen:
+            problems.append(report("duplicate-name", source, binding.span, name=binding.name))
+        seen.add(binding.name)
         if binding.name not in known:
             own, _ = spec_names({binding.name: 0}, list(known))
             near = next(iter(own), None) or closest(binding.name, list(known))
@@ -119,7 +125,12 @@ def resolve_reference(
     if problems:
         raise SpecError(problems)
     base.bound.update({b.name: b.value for b in ref.bindings})
+    base.bound_sources.update({b.name: source for b in ref.bindings})
     return base
+
+
+def _key(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def defines(item: Item) -> tuple[str, ...]:

@@ -31,8 +31,14 @@ class Source:
 
     def __post_init__(self) -> None:
         starts = [0]
-        starts.extend(i + 1 for i, c in enumerate(self.text) if c == "\n")
+        starts.extend(i + 1 for i, c in enumerate(self.plain) if c == "\n")
         object.__setattr__(self, "_starts", tuple(starts))
+
+    @property
+    def plain(self) -> str:
+        """The text, offset by offset, with every line end ``\\n`` and without a byte order mark."""
+        text = self.text.replace("\r\n", " \n").replace("\r", "\n")
+        return " " + text[1:] if text.startswith("\ufeff") else text
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset, both counted from 1."""

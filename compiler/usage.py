@@ -6,6 +6,7 @@ A wrong call has no place in a source, so its message is a headline and hints, i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,18 +17,19 @@ from typing import Any
 import click
 
 from thetaprime.aliases import spec_names
-from thetaprime.collect import constant
+from thetaprime.collect import constant, range_text
 from thetaprime.describe import draws
 from thetaprime.diagnostics import SpecError, closest
 from thetaprime.expr import Apply, Expr, Num
-from thetaprime.ir import Step
+from thetaprime.ir import Hyper, Range, Step
 from thetaprime.library import key
 from thetaprime.messages import CODES
 from thetaprime.optimizer import CallError, Optimizer, load
 from thetaprime.parse import parse_expression
 from thetaprime.source import Source
-from thetaprime.types import SCALAR
+from thetaprime.types import INTEGER, SCALAR
 
+_MOST_WHOLE = 2**31  # programs count in int32
 Setting = tuple[str, str, str]  # spec or "" for all, hyperparameter, text of the value
 
 
@@ -169,21 +171,37 @@ def _unknown(name: str, optimizers: Sequence[Optimizer]) -> UsageError:
 
 
 def _values(optimizer: Optimizer, texts: Mapping[str, str]) -> dict[str, Any]:
-    values = {name: read_value(name, text) for name, text in texts.items()}
-    choices, numbers = optimizer.split(values)
-    whole = {h.name for h in optimizer.step(**choices).hypers if h.static} | {"seed"}
-    axes = {h.name for h in optimizer.step(**choices).hypers if h.type.axes}
-    for name, value in numbers.items():
-        if isinstance(value, tuple) is not (name in axes):
-            wanted = "a list, as in `[0.9, 0.99]`" if name in axes else "one number"
-            raise UsageError("bad-setting", f"`{name}` of `{optimizer.name}` is {wanted}")
-        if isinstance(value, str | bool) or (name in whole and value != int(value)):
-            wanted = "a whole number" if name in whole else "a number"
-            raise UsageError("bad-setting",
-                             f"`{name}` of `{optimizer.name}` is {wanted}, not `{texts[name]}`")
-        if not isinstance(value, tuple):
-            numbers[name] = int(value) if name in whole else float(value)
+    choices, numbers = optimizer.split({n: read_value(n, text) for n, text in texts.items()})
+    step = optimizer.step(**choices)
+    lengths = {axis.name: axis.length for axis in step.axes}
+    seed = Hyper("seed", None, Range(Fraction(0), None, True, False), INTEGER)
+    for hyper in (*step.hypers, seed):
+        name, value = hyper.name, numbers.get(hyper.name)
+        if value is None:
+            continue
+        length = lengths[hyper.type.axes[0]] if hyper.type.axes else None
+        wanted = _misfit(hyper, length, value)
+        if wanted:
+            raise UsageError("bad-setting", f"`{name}` of `{optimizer.name}` must be {wanted}, "
+                                            f"not `{texts[name]}`")
+        numbers[name] = value if hyper.static or length else float(value)
     return {**choices, **numbers}
+
+
+def _misfit(hyper: Hyper, length: int | None, value: Any) -> str:
+    """What a hyperparameter wants where ``value`` does not fit; empty where it does."""
+    items = value if isinstance(value, tuple) else (value,)
+    if length is not None and (not isinstance(value, tuple) or len(value) != length):
+        return f"a list of {length}, as in `[{', '.join(['0.5'] * length)}]`"
+    if length is None and isinstance(value, tuple):
+        return "one number"
+    if hyper.static and not all(type(v) is int and abs(v) < _MOST_WHOLE for v in items):
+        return f"a whole number below {_MOST_WHOLE}"
+    if any(isinstance(v, str | bool) for v in items):
+        return "a number"
+    if hyper.range is not None and not all(v in hyper.range for v in items):
+        return f"in the range {range_text(hyper.range)}"
+    return ""
 
 
 def read_value(name: str, text: str) -> Any:
@@ -198,16 +216,21 @@ def read_value(name: str, text: str) -> Any:
 
 
 def _number(name: str, text: str) -> float | int:
+    """A literal goes by Python's own reading of it: its exact value may be beyond all memory."""
+    value: float | None
     try:
-        value = constant(parse_expression(Source(f"--set {name}", text.strip())))
-    except SpecError:
-        value = None
-    if value is None:
+        value = float(text)
+    except ValueError:
+        try:
+            exact = constant(parse_expression(Source(f"--set {name}", text.strip())))
+            value = None if exact is None else float(exact)
+        except (SpecError, OverflowError):
+            value = None
+    if value is None or math.isnan(value):
         raise UsageError("bad-setting", f"the value `{text}` of `{name}` is not a number",
                          "numbers are written as in specs: `1e-3`, `0.1/8`, `2^-10`")
-    if isinstance(value, Fraction) and value.denominator == 1:
-        return value.numerator
-    return float(value)
+    whole = math.isfinite(value) and value == int(value)
+    return int(value) if whole else float(value)
 
 
 def with_defaults(step: Step, values: Mapping[str, Any]) -> Step:

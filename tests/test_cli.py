@@ -31,6 +31,15 @@ optimizer Good
   x' = x - lr*debias(m', b1)*min(1, norm(g over scope))*(1 + 0*c')
   claim x' = x when g = 0 and m = 0
 """
+LANES = """\
+optimizer Lanes
+  axis lanes
+  hyper lr = 0.1 in (0, inf)
+  hyper b : lanes = [0, 0.9] in [0, 1)
+  state m : per entry[lanes] = 0
+  m' = b*m + g
+  x' = x - lr*mean(m' over lanes)
+"""
 WRONG = "optimizer Wrong\n  hyper lr = 1e-3 in (0, inf)\n  x' = x - lr*h\n"
 UNTIDY = "optimizer   Untidy\n  hyper lr=1e-3   in (0,inf)  # kept\n  x'=x-lr * g\n"
 
@@ -38,7 +47,7 @@ UNTIDY = "optimizer   Untidy\n  hyper lr=1e-3   in (0,inf)  # kept\n  x'=x-lr * 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that a test works in, with a good, a wrong and an untidy spec."""
-    for name, text in (("good", GOOD), ("wrong", WRONG), ("untidy", UNTIDY)):
+    for name, text in (("good", GOOD), ("lanes", LANES), ("wrong", WRONG), ("untidy", UNTIDY)):
         (tmp_path / f"{name}.opt").write_text(text)
     (tmp_path / "latin.opt").write_bytes("optimizer Gr\xf6\xdfe\n".encode("latin-1"))
     (tmp_path / "inside").mkdir()
@@ -101,7 +110,7 @@ def test_check_without_specs_takes_this_folder_or_else_the_shipped_ones(
 ) -> None:
     here = call("check")
     assert here.code == 2  # one of them is no text
-    assert here.out.splitlines()[-1] == "4 specs: 2 ok, 1 wrong, 1 not read"
+    assert here.out.splitlines()[-1] == "5 specs: 3 ok, 1 wrong, 1 not read"
     assert "latin.opt is not UTF-8 text" in here.err
     monkeypatch.chdir(folder / "inside")
     monkeypatch.setattr("thetaprime.library.shipped", lambda: {"adamw": None})
@@ -289,17 +298,21 @@ RUN = ("--on", "digits", "--steps", "3")
     (("run", "adamw", "--on", "digits", "--steps", "-4"), "-4 is not in the range"),
     (("run", "adamw", "--on", "digits", "--steps", "ten"), "'ten' is not a valid int"),
     (("run", "adamw", *RUN, "--backend", "torch"), "'torch' is not one of"),
-    (("run", "adamw", *RUN, "--set", "lr=fast"), "`lr` of `AdamW` is a number, not `fast`"),
+    (("run", "adamw", *RUN, "--set", "lr=fast"), "`lr` of `AdamW` must be a number, not `fast`"),
     (("run", "adamw", *RUN, "--set", "lr=1e--3"), "the value `1e--3` of `lr` is not a number"),
     (("run", "adamw", *RUN, "--set", "lr=1/0"), "the value `1/0` of `lr` is not a number"),
     (("run", "adamw", *RUN, "--set", "lr=-1"), "outside of its range (0, inf)"),
     (("run", "adamw", *RUN, "--set", "b1=1"), "outside of its range [0, 1)"),
-    (("run", "adamw", *RUN, "--set", "lr=[1, 2]"), "`lr` of `AdamW` is one number"),
+    (("run", "adamw", *RUN, "--set", "lr=[1, 2]"), "must be one number, not `[1, 2]`"),
+    (("run", "adamw", *RUN, "--set", "lr=10^999"), "the value `10^999` of `lr` is not a number"),
+    (("run", "lanes.opt", *RUN, "--set", "b=[0.5]"), "must be a list of 2, as in `[0.5, 0.5]`"),
+    (("run", "lanes.opt", *RUN, "--set", "b=0.5"), "must be a list of 2, as in `[0.5, 0.5]`"),
+    (("run", "lanes.opt", *RUN, "--set", "b=[0.5, 1]"), "must be in the range [0, 1), not"),
     (("run", "adamw", *RUN, "--set", "beta3=0"), "no hyperparameter `beta3`"),
     (("run", "adamw", *RUN, "--set", "seed=1"), "no hyperparameter `seed`"),
     (("run", "adamw", "good.opt", *RUN, "--set", "bb1=0"), "did you mean `b1`?"),
     (("run", "adamw", *RUN, "--set", "sgd.lr=1"), "`--set sgd.lr` is for no spec of this call"),
-    (("run", "good.opt", *RUN, "--set", "n=2.5"), "`n` of `Good` is a whole number, not `2.5`"),
+    (("run", "good.opt", *RUN, "--set", "n=2.5"), "`n` of `Good` must be a whole number below"),
     (("run", "good.opt", *RUN, "--set", "n=10"), "outside of its range [1, 9]"),
     (("run", "good.opt", *RUN, "--set", "scope=all"), "one of model, tensor, not `all`"),
     (("run", "adamw", *RUN, "--plot", "good.opt"), "`--plot` writes .png"),
@@ -411,9 +424,10 @@ def test_check_answers_at_once() -> None:
         before = os.times()
         assert _program("check", "adamw").returncode == 0
         after = os.times()
-        # Its own time on the processor: what a machine that does nothing else takes.
-        times.append(after.children_user + after.children_system
-                     - before.children_user - before.children_system)
+        # On a busy machine its own time on the processor is what it would take on an idle one.
+        own = (after.children_user + after.children_system
+               - before.children_user - before.children_system)
+        times.append(min(own, after.elapsed - before.elapsed))
     assert min(times) < 0.5
 
 

@@ -256,6 +256,23 @@ def test_static_hyperparameters_can_be_set(folder: Path) -> None:
     assert plain["losses"] != often["losses"]
 
 
+def test_a_list_can_be_set(folder: Path) -> None:
+    Path("lanes.opt").write_text("""
+optimizer Lanes
+  axis lanes
+  hyper lr = 0.1 in (0, inf)
+  hyper b : lanes = [0, 0.9] in [0, 1)
+  state m : per entry[lanes] = 0
+  m' = b*m + g
+  x' = x - lr*mean(m' over lanes)
+""")
+    call = ("lanes.opt", "descent.opt", "--on", "quadratic", "--steps", "5")
+    lanes, descent = _run(*call, "--set", "b=[0, 0]")["results"]
+    assert lanes["hyperparameters"] == {"lr": 0.1, "b": [0, 0]}
+    assert lanes["losses"] == pytest.approx(descent["losses"], rel=1e-5)
+    assert _run(*call)["results"][0]["losses"] != lanes["losses"]
+
+
 @pytest.mark.parametrize("backend", ["jax", "numpy"])
 def test_the_point_to_evaluate_is_judged(folder: Path, backend: str) -> None:
     data = _run("averaged.opt", "descent.opt", "--on", "quadratic", "--steps", "10", "--backend",

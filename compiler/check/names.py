@@ -3,12 +3,14 @@ which each is computable from those before it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Sym, walk
-from thetaprime.ir import First, Statement, When, reads
 from thetaprime.foreign_calls import arguments, call_text
+from thetaprime.ir import First, Statement, When, reads
 from thetaprime.messages import NAME_HABITS
 from thetaprime.ops import DISTRIBUTIONS, OPS, ORACLES, REDUCTIONS
 from thetaprime.render import spec_text
@@ -31,7 +33,9 @@ def check_symbols(
 def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagnostic:
     names = {s.name for s in known}
     if node.prime and node.name in names:
-        return report("not-a-state", source, node.span, name=str(node)[:-1])
+        given = _GIVEN.get(node.name)
+        return report("not-a-state", source, node.span, name=str(node)[:-1], hints=(
+            f"`{node.name}` is {given}: it has no other value",) if given else ())
     stem, _, index = node.name.rpartition("_")
     if stem in names and index in _OLD:
         state = Sym(stem, True) in known
@@ -54,9 +58,14 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
     else:
         hint = (f"declare it: `hyper {node.name} = ...`, `state {node.name} = 0`, or an equation "
                 f"`{node.name} = ...`")
-    return report("undefined-name", source, node.span, name=str(node), hints=(hint,))
+    written = source.text[node.span.start : node.span.end]
+    inside = re.match(r"([^\W\d]\w*)\(", written)
+    notes = (f"it stands in the definition of `{inside[1]}`, which is called here",) if inside else ()
+    return report("undefined-name", source, node.span, name=str(node), hints=(hint,), notes=notes)
 
 
+_GIVEN = {"g": "the gradient of this step", "G": "the gradient of this step",
+          "t": "the number of this step", "loss": "the loss of this step"}
 _OLD = ("t", "k", "i", "n", "old", "prev", "tm1")
 _NEW = ("next", "new", "tp1", "t1")
 
@@ -77,15 +86,15 @@ def _check_call(
         if op in OPS and op not in REDUCTIONS:
             return [report("no-over", source, head, name=op)]
         if op in REDUCTIONS and len(node.args) != 1:
-            return [report("bad-call", source, head, name=f"{op} over", wanted="1 argument",
-                           given=f"{len(node.args)} arguments")]
+            return [bad_call(op, (1, 1), len(node.args), source, head, f"{op}(a over tensor)")]
     if op in REDUCTIONS and not node.over and not (op in OPS and len(node.args) > 1):
         shown = ", ".join(spec_text(a) for a in node.args)
-        return [report("needs-over", source, node.span, name=op, args=shown or "x")]
+        return [needs_over(op, shown, source, node.span)]
     if op in OPS or op in REDUCTIONS:
         least, most = OPS[op].arity if not node.over else (1, 1)
         if not least <= len(node.args) <= most:
-            return [bad_call(op, (least, most), len(node.args), source, head)]
+            form = f"{op}({', '.join('abcdefghi'[:least])})"
+            return [bad_call(op, (least, most), len(node.args), source, head, form)]
         return []
     if op in functions:
         return []
@@ -93,6 +102,17 @@ def _check_call(
         return [report("no-index", source, Span(head.start + op.index("["), node.span.end))]
     return [report("undefined-function", source, head, name=op,
                    hints=(_function_hint(node, [*OPS, *REDUCTIONS, *functions], names, source),))]
+
+
+def needs_over(name: str, args: str, source: Source, span: Span) -> Diagnostic:
+    """A reduction that does not say what it runs over; ``args`` is what it reduces."""
+    known = name == "norm"
+    found = report("needs-over", source, span, name=name, args=args or "x",
+                   tensor=" as in LARS" if known else " for one number per tensor",
+                   model=" as in gradient clipping" if known else " for one in all")
+    if name in OPS:
+        found = replace(found, hints=(*found.hints, f"`{name}(a, b)` compares two quantities"))
+    return found
 
 
 def bad_call(
@@ -131,6 +151,10 @@ def _function_hint(
     return f"define it: `fn {op}({', '.join('abcdef'[:max(1, len(node.args))])}) = ...`"
 
 
+_DRAWS = {"normal": "normal(mean, deviation)", "uniform": "uniform(low, high)",
+          "rademacher": "rademacher()", "bernoulli": "bernoulli(p)"}
+
+
 def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
     """A draw names a distribution of the language with its number of parameters."""
     line_end = source.text.find("\n", draw.span.start)
@@ -143,7 +167,7 @@ def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
         return [report("unknown-distribution", source, head, name=draw.op, hints=(hint,))]
     least, most = DISTRIBUTIONS[draw.op]
     if not least <= len(draw.args) <= most:
-        return [bad_call(draw.op, (least, most), len(draw.args), source, head)]
+        return [bad_call(draw.op, (least, most), len(draw.args), source, head, _DRAWS[draw.op])]
     return []
 
 
