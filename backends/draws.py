@@ -72,8 +72,8 @@ def _bernoulli(seed, name, t, leaf, shape, dtype, p):
 def helpers(namespace: str) -> dict[str, str]:
     """Name -> text of the functions of the recipe over ``namespace`` (``np`` or ``jnp``), in an
     order in which they can stand in a module that imports ``math`` and the namespace."""
-    texts = {"_threefry": _THREEFRY, "_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM, "_normal": _NORMAL,
-             "_rademacher": _RADEMACHER, "_bernoulli": _BERNOULLI}
+    texts = {"_threefry": _THREEFRY, "_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM,
+             "_normal": _NORMAL, "_rademacher": _RADEMACHER, "_bernoulli": _BERNOULLI}
     return {name: text.replace("XP.", f"{namespace}.").strip("\n")
             for name, text in texts.items()}
 

@@ -85,6 +85,13 @@ def _plan(step: Step) -> Plan:
     return Plan(step, lanes, update, start, evaluate, result, module, said)
 
 
+def parameter_names(step: Step) -> dict[str, str]:
+    """The keyword of ``init`` and ``step`` for each hyperparameter: its name, but where Python or
+    the text itself needs that one (``lambda_`` for lambda)."""
+    names = _plan(flatten(step)).module.names
+    return {h.name: names[Sym(h.name)] for h in step.hypers if Sym(h.name) in names}
+
+
 def _inputs(step: Step, lanes: Lanes) -> dict[Sym, Extent]:
     extents = {Sym(step.gradient): Extent.ENTRY, Sym(step.point): Extent.ENTRY,
                Sym("t"): Extent.SCALAR, Sym("loss"): Extent.SCALAR}

@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thetaprime.arguments import CallError
     from thetaprime.diagnostics import Diagnostic, SpecError
     from thetaprime.format import format_text
-    from thetaprime.optimizer import CallError, Optimizer, Report, load, loads
+    from thetaprime.optimizer import Optimizer, Report, load, loads
 
 __all__ = [
     "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load", "loads",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 _WHERE = {
-    "CallError": "optimizer", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
+    "CallError": "arguments", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
     "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
     "format_text": "format",
 }

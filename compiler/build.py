@@ -204,6 +204,9 @@ class Builder(Transformer[Token, Any]):
     def draw(self, c: Children) -> DrawLine:
         return DrawLine(_names(c)[0], c[1], _one(c, TypeName), _span(c), str(c[0]))
 
+    def bare(self, c: Children) -> Apply:
+        return Apply(canonical(str(c[0])), span=_span(c))
+
     def when(self, c: Children) -> IfBlock:
         suites = _nodes(c, list)
         return IfBlock(c[1], tuple(suites[0]), tuple(suites[1]) if len(suites) > 1 else (),

@@ -95,8 +95,8 @@ def list_specs() -> None:
 @click.option("--explain", metavar="CODE", help="Say what the message CODE is about, and why.")
 def check(specs: Sequence[str], explain: str | None) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
+    from thetaprime.arguments import CallError
     from thetaprime.library import shipped
-    from thetaprime.optimizer import CallError
     from thetaprime.usage import explained, load_spec, render_error
 
     if explain is not None:
@@ -159,8 +159,8 @@ def show(spec: str, expanded: bool) -> None:
               help="Change nothing; exit code 1 where it would.")
 def fmt(files: Sequence[Path], only_check: bool) -> int:
     """Rewrite spec files in canonical form; one that cannot be read stays as it is."""
+    from thetaprime.arguments import CallError
     from thetaprime.files import rewrite
-    from thetaprime.optimizer import CallError
     from thetaprime.usage import render_error
 
     code = 0

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
 from fractions import Fraction
 
-from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Range
 from thetaprime.resolve import Flat, Part
@@ -27,10 +25,10 @@ from thetaprime.syntax import (
     Interval,
     Param,
     StateDecl,
-    StatementLine,
     Train,
     TypeName,
 )
+from thetaprime.tables import HyperInfo, Named, Tables, name_span
 from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
 
 RESERVED = {
@@ -41,6 +39,7 @@ RESERVED = {
 _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": Extent.ENTRY}
 
 
+LONGEST_AXIS = 1000
 _MEANT = {
     "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
     "entry": "per entry", "element": "per entry", "coordinate": "per entry", "array": "per entry",
@@ -49,56 +48,11 @@ _MEANT = {
 }
 
 
-@dataclass(frozen=True)
-class HyperInfo:
-    """A declared hyperparameter; ``choices`` for one of a set, ``range`` for a number."""
-
-    item: HyperItem
-    type: Type
-    range: Range | None
-    choices: tuple[str, ...]
-    source: Source
-    inherited: bool
-
-    @property
-    def folded(self) -> bool:
-        """Booleans and choices are decided when code is generated."""
-        return bool(self.choices) or self.type.kind == "bool"
-
-
-@dataclass
-class Tables:
-    """What a spec declares, by name, in the order of the text."""
-
-    flat: Flat
-    point: str = "x"
-    parameter: str = "x"
-    gradient: str = "g"
-    hypers: dict[str, HyperInfo] = field(default_factory=dict)
-    axes: dict[str, int] = field(default_factory=dict)
-    states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
-    functions: dict[str, tuple[Function, Source]] = field(default_factory=dict)
-    statements: list[tuple[StatementLine, Part]] = field(default_factory=list)
-    train: tuple[Train, Source] | None = None
-    evaluate: tuple[Expr, Source] | None = None
-    problems: list[Diagnostic] = field(default_factory=list)
-
-
-Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function
-
-
-def name_span(item: Named, source: Source) -> Span:
-    """Where the name that an item declares stands: its keyword, if it has one, goes before."""
-    start, end = item.span.start, item.span.end
-    match = re.compile(r"(?:(?:state|const|axis|param|train|fn)[ \t]+)?([^\W\d]\w*)").match(
-        source.text, start, max(start, end))
-    return Span(*match.span(1)) if match else item.span
-
-
 def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
     """The tables of a flat optimizer; what is wrong with declarations is in ``problems``."""
     tables = Tables(flat)
     seen: dict[str, tuple[Source, Span]] = {}
+    parameters = 0
 
     def claim_name(name: str, item: Named, source: Source) -> bool:
         span = name_span(item, source)
@@ -125,12 +79,17 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                     tables.problems.append(report("unknown-type", part.source, kind.span,
                                                   name=kind.base, hints=(
                         "a parameter is `per entry`: leave the type out",)))
-                if claim_name(name, param, part.source):
+                if parameters:
+                    tables.problems.append(report(
+                        "duplicate-name", part.source, name_span(param, part.source), name="param",
+                        hints=("a spec has one parameter, which stands for every tensor",)))
+                elif claim_name(name, param, part.source):
+                    parameters += 1
                     tables.parameter = tables.point = name
                     tables.gradient = "G" if name.isupper() else "g"
-            case AxisDecl(name, length) as axis:
+            case AxisDecl(name) as axis:
                 if claim_name(name, axis, part.source):
-                    tables.axes[name] = int(length) if length and length.isdigit() else 0
+                    tables.axes[name] = _axis_length(tables, axis, part.source)
     seen.setdefault(tables.parameter, (NO_SOURCE, NOWHERE))
     for part in flat.parts:
         match part.item:
@@ -148,21 +107,39 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                         name=name))
                 tables.functions[name] = (function, part.source)
             case Train(name) as train:
-                if claim_name(name, train, part.source):
+                if tables.train is not None:
+                    tables.problems.append(report("duplicate-name", part.source, Span(
+                        train.span.start, train.span.start + len("train")), name="train"))
+                elif claim_name(name, train, part.source):
                     tables.train, tables.point = (train, part.source), name
-            case Evaluate(_, value):
+            case Evaluate(_, value, span):
+                if tables.evaluate is not None:
+                    tables.problems.append(report("duplicate-name", part.source, Span(
+                        span.start, span.start + len("eval")), name="eval"))
                 tables.evaluate = (value, part.source)
             case EquationLine() | DrawLine() | IfBlock() | EveryBlock() | Hold() as statement:
                 tables.statements.append((statement, part))
     _axis_lengths(tables)
-    for name, length in tables.axes.items():
-        if not length:
+    for name, places in tables.axes.items():
+        if not places:
             part = next(p for p in flat.parts
                         if isinstance(p.item, AxisDecl) and p.item.name == name)
             assert isinstance(part.item, AxisDecl)
             tables.problems.append(report("axis-without-list", part.source,
                                           name_span(part.item, part.source), name=name))
     return tables
+
+
+def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int:
+    """The declared length; 0: that of its lists."""
+    if axis.length is None or not axis.length.isascii() or not axis.length.isdigit():
+        return 0
+    length = int(axis.length)
+    if length > LONGEST_AXIS:
+        tables.problems.append(report("number-range", source, axis.span,
+                                      why=f"an axis has at most {LONGEST_AXIS} places"))
+        return LONGEST_AXIS
+    return length
 
 
 def read_type(tables: Tables, name: TypeName | None, source: Source, otherwise: Type) -> Type:
@@ -199,6 +176,10 @@ def _hyper(
 ) -> HyperInfo:
     source = part.source
     kind = read_type(tables, item.type, source, SCALAR)
+    if item.type is not None and kind.extent is not Extent.SCALAR:
+        tables.problems.append(report("unknown-type", source, item.type.span, name=item.type.base,
+                                      hints=("a hyperparameter is one number: leave the type out; "
+                                             "a list varies along an axis, `b : lanes`",)))
     if isinstance(domain, Choices):
         default = item.default
         if default is not None and not (isinstance(default, Sym) and default.name in domain.names):

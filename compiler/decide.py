@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from thetaprime.collect import HyperInfo, Tables
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.source import Source
+from thetaprime.tables import HyperInfo, Tables
 
 TRUE, FALSE = Apply("true"), Apply("false")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from thetaprime.aliases import ALIASES, spec_names
+from thetaprime.arguments import draws
 from thetaprime.collect import range_text
 from thetaprime.expr import Apply, Expr, Sym, symbols, walk
 from thetaprime.ir import Draw, Equation, First, Hyper, State, Statement, Step, reads, statements
@@ -74,12 +75,6 @@ def _needs(step: Step) -> Iterator[tuple[str, ...]]:
     yield ("parameters", "read by the rule" if reads_point(step) else "not read, only changed")
     yield ("loss value", "of this step's batch" if "loss" in read else "not read")
     yield ("draws", "random numbers from a seed" if draws(step) else "none")
-
-
-def draws(step: Step) -> bool:
-    """Whether a program of the step takes a seed."""
-    return (any(isinstance(s, Draw) for s in statements(step.body))
-            or any(isinstance(s.start, Draw) for s in step.states))
 
 
 def reads_point(step: Step) -> bool:

@@ -18,8 +18,8 @@ TAB = 8
 # Which terminals a person would call what, most telling first.
 _WANTED = (
     ("THEN", "`then`"), ("ELSE", "`else`"), ("FROM", "`from`"), ("EQUAL", "`=`"),
-    ("RPAR", "`)`"), ("RSQB", "`]`"), ("LPAR", "`(`"), ("STRING", "a text in double quotes"),
-    ("NUMBER", "a number or a name"), ("NAME", "a name"),
+    ("RPAR", "`)`"), ("RSQB", "`]`"), ("STRING", "a text in double quotes"),
+    ("NUMBER", "a number or a name"), ("NAME", "a name"), ("LPAR", "`(`"),
     ("SUM", "an operator or the end of the line"), ("_NL", "the end of the line"),
     ("_COLON", "`:`"),
 )
@@ -42,12 +42,12 @@ def explain(error: Exception, source: Source, text: str) -> tuple[Diagnostic, in
         offset = _bad_dedent(text)
         return _indent(source, text, offset, "no block above starts at this column"), offset
     if isinstance(error, UnexpectedCharacters):
-        offset = error.pos_in_stream
-        return report("bad-character", source, Span(offset, offset + 1),
+        offset = error.pos_in_stream or 0
+        return report("bad-character", source, Span(offset, min(offset + 1, source.end)),
                       found=text[offset]), offset
     if isinstance(error, UnexpectedEOF) or not isinstance(error, UnexpectedToken):
         return report("empty-spec", source, Span(source.end, source.end)), source.end
-    token = error.token
+    token: Token = error.token
     offset = token.start_pos if token.start_pos is not None else len(text)
     expected = set(error.accepts or error.expected)
     at_end = token.type in ("_NL", "$END")
@@ -64,7 +64,8 @@ def explain(error: Exception, source: Source, text: str) -> tuple[Diagnostic, in
     line = text[line_start : line_end if line_end >= 0 else len(text)]
     word = re.match(r"[^\W\d]\w*|\S", text[offset:])
     width = 1 if at_end or word is None else len(word[0])
-    place = _Place(source, Span(offset, offset + width), line, offset - line_start, expected)
+    offset = min(offset, source.end)
+    place = _Place(source, Span(offset, min(offset + width, source.end)), line, offset - line_start, expected)
     found = None if at_end else token
     return _say(place, found), offset
 
@@ -109,7 +110,8 @@ def _header(place: _Place, token: Token | None) -> Diagnostic | None:
                 f"`  {place.code.strip()}`",))
         return place.report("empty-spec", label="expected `optimizer NAME`")
     char = _shown(place)[:1]
-    if token is not None and not char.isalnum() and char not in _SIGNS:
+    known = char.isalpha() or (char.isascii() and char.isdigit()) or char in _SIGNS
+    if token is not None and not known:
         return place.report("bad-character", found=char)
     if token == ";":
         rest = place.code[place.column + 1:].strip()
@@ -221,7 +223,8 @@ def _indent(source: Source, text: str, offset: int, why: str) -> Diagnostic:
     mixed = re.search(r"^ +\S", text, re.MULTILINE) and re.search(r"^ *\t", text, re.MULTILINE)
     hints = (f"indent with spaces only: this file mixes them with tabs, and a tab ends at a "
              f"multiple of {TAB}",) if mixed else ()
-    return report("bad-indent", source, Span(offset, min(offset + 1, len(text))), why=why,
+    offset = min(offset, source.end)
+    return report("bad-indent", source, Span(offset, min(offset + 1, source.end)), why=why,
                   hints=hints)
 
 

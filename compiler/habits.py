@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from thetaprime.corrections import UNICODE, Context, corrected, is_floor
 from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.messages import CODES
 from thetaprime.source import Source, Span
 
 _TEXT_OR_COMMENT = re.compile(r'"[^"\n]*"|#[^\n]*')
@@ -119,11 +121,14 @@ def _in_line(
     diagnostics = []
     for code, (start, end) in sorted(found.items(), key=lambda item: item[1]):
         text = line[start:end].strip() or "a no-break space"
-        facts = {"found": text, "what": _what(code, text, context), "fixed": fixed}
+        facts: dict[str, Any] = {"found": text, "what": _what(code, text, context), "fixed": fixed}
         if code == "habit-python":
             facts["fixed"] = _PYTHON.get(text.split()[0].rstrip(":"), "a spec has equations only: "
                                          "`x' = x - lr*g`")
             facts["found"] = text.split()[0]
+        elif "over tensor" in fixed and " over " not in line:
+            hints = tuple(h.format(**facts) for h in CODES[code].hints)
+            facts["hints"] = (*hints, "or `over model`, where all parameters count together")
         span = Span(offset + start, offset + end)
         diagnostics.append(report(code, source, span, **facts))
     return diagnostics

@@ -31,8 +31,10 @@ class Range:
 
     def __contains__(self, value: Fraction | float) -> bool:
         low, high = self.low, self.high
-        above = low is None or (value >= low if self.low_closed else value > low)
-        below = high is None or (value <= high if self.high_closed else value < high)
+        least = float("-inf") if low is None else low
+        most = float("inf") if high is None else high
+        above = value >= least if self.low_closed else value > least
+        below = value <= most if self.high_closed else value < most
         return above and below
 
 

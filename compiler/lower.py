@@ -7,23 +7,25 @@ decided (`statements.gather`), names checked and sorted (`check.names`), types i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from thetaprime.check.defaults import check_defaults
+from thetaprime.check.functions import check_functions
 from thetaprime.check.names import check_distribution, check_symbols, in_order, outputs
+from thetaprime.check.targets import check_claims, check_evaluate, check_targets
 from thetaprime.check.types import Typing, infer_statements, smallest_types
 from thetaprime.check.use import reached
-from thetaprime.collect import HyperInfo, Tables, collect, name_span
+from thetaprime.collect import collect
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
-from thetaprime.ir import Axis, Draw, First, Hyper, State, Statement, Step, When
+from thetaprime.ir import Axis, Draw, First, Hyper, State, Statement, Step
 from thetaprime.resolve import Flat
 from thetaprime.source import Source
 from thetaprime.statements import Program, RawState, gather
-from thetaprime.syntax import Function, StateDecl
+from thetaprime.syntax import Function
+from thetaprime.tables import HyperInfo, Tables
 from thetaprime.types import INTEGER, PER_ENTRY, SCALAR, Extent, Type
 
 Prelude = tuple[tuple[Function, Source], ...]
@@ -46,7 +48,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     Raises SpecError with all the diagnostics of the first stage that finds any.
     """
     tables = collect(flat, prelude)
-    _stop([*tables.problems, *check_defaults(tables)])
+    _stop([*tables.problems, *check_defaults(tables), *check_functions(tables)])
     decide = Decide(tables, fixed)
     program = gather(tables, decide)
     hypers = {n: i for n, i in tables.hypers.items() if not i.folded and n not in flat.bound}
@@ -97,6 +99,10 @@ def _check_names(
     problems: list[Diagnostic] = []
     for expr, source in program.expressions():
         problems += check_symbols(expr, known, tables.functions, source, point)
+    problems += check_claims(tables, known)
+    # A name that `eval` cannot read is told once, whether it is known or not.
+    gone = list(check_evaluate(tables, program))
+    problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone
     early = {Sym(n) for n in (*hypers, point)} | {Sym(s.name) for s in program.states if s.constant}
     for state in program.states:
         exprs = state.start.args if isinstance(state.start, Draw) else (state.start,)
@@ -108,92 +114,13 @@ def _check_names(
                 if isinstance(node, Sym) and node in known and node not in early]
             problems += check_symbols(expr, known, tables.functions, state.source, point)
     problems += [d for draw, source in _draws(program) for d in check_distribution(draw, source)]
-    return problems + _check_targets(tables, program)
+    return problems + check_targets(tables, program)
 
 
 def _draws(program: Program) -> list[tuple[Apply, Source]]:
     found = [(s.start, s.source, s.span) for s in program.states if isinstance(s.start, Draw)]
     found += [(s, s.source, s.target.span) for s in program.body if isinstance(s, Draw)]
     return [(Apply(d.distribution, d.args, span=span), source) for d, source, span in found]
-
-
-def _check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
-    """Each target is a new name, or the new value of a state or of the parameter; each once."""
-    problems: list[Diagnostic] = []
-    states = {s.name: s for s in program.states}
-
-    def visit(statement: Statement, scope: set[Sym]) -> None:
-        if isinstance(statement, When):
-            branches = [set(scope), set(scope)]
-            for branch, inner in zip(branches, (statement.then, statement.otherwise), strict=True):
-                for s in inner:
-                    visit(s, branch)
-            scope |= branches[0] | branches[1]
-            return
-        if isinstance(statement, First):
-            return
-        target, where = statement.target, (statement.source, statement.target.span)
-        name = target.name
-        if target in scope:
-            problems.append(report("duplicate-name", *where, name=str(target)))
-        scope.add(target)
-        if target.prime and name in states and states[name].constant:
-            problems.append(report("constant-changed", *where, name=name))
-        elif target.prime and name not in states and name != tables.point:
-            problems.append(report("not-a-state", *where, name=name))
-        elif not target.prime and (name in states or name == tables.point):
-            rest = statement.source.text[target.span.end :].split("\n")[0].rstrip()
-            problems.append(report("state-without-prime", *where, name=name,
-                                   fixed=f"{target}'{rest}"))
-        elif not target.prime and name in ("t", "loss", tables.gradient):
-            problems.append(report("reserved-name", *where, name=name,
-                                   why="it is given, not defined"))
-        elif not target.prime and name in tables.hypers:
-            problems.append(report("duplicate-name", *where, name=name, hints=(
-                f"a hyperparameter is given; call the new quantity by another name, or declare "
-                f"`state {name} : scalar = ...`",)))
-
-    seen: set[Sym] = set()
-    for statement in program.body:
-        visit(statement, seen)
-    # `m = ...` for a state has been told already.
-    told = {s.name for s in seen if not s.prime}
-    problems += [
-        report("missing-prime", part.source, name_span(declared, part.source), name=name,
-               hints=_looks_like(name, seen))
-        for name, (declared, part) in tables.states.items()
-        if isinstance(declared, StateDecl) and Sym(name, True) not in seen and name not in told]
-    if Sym(tables.parameter, True) not in seen and tables.parameter not in told:
-        problems.append(report("no-step", tables.flat.source, tables.flat.span,
-                               name=tables.parameter, hints=_looks_like(tables.parameter, seen)))
-    return problems + _half_defined(program)
-
-
-def _looks_like(name: str, defined: set[Sym]) -> tuple[str, ...]:
-    """A hint where ``m_t`` or ``x_new`` is defined and ``m'`` or ``x'`` is missing."""
-    near = sorted(s.name for s in defined if not s.prime and re.fullmatch(
-        rf"{name}_?(?:t|k|i|n|new|next|tp1|t1|1)|new_?{name}|next_?{name}", s.name))
-    return (f"`{near[0]} = ...` looks like it: the new value is called `{name}'`",) if near else ()
-
-
-def _half_defined(program: Program) -> list[Diagnostic]:
-    """Names that only one branch of a block defines, read outside of it."""
-    problems = []
-    for block in (s for s in program.body if isinstance(s, When)):
-        sides = [{o for s in branch for o in outputs(s)}
-                 for branch in (block.then, block.otherwise)]
-        halves = sides[0] ^ sides[1]
-        for other in program.body:
-            if other is block:
-                continue
-            for expr, source in _all(other):
-                problems += [report("half-defined", source, node.span, name=str(node))
-                             for node in walk(expr) if isinstance(node, Sym) and node in halves]
-    return problems
-
-
-def _all(statement: Statement) -> list[tuple[Expr, Source]]:
-    return list(Program(body=[statement]).expressions())
 
 
 # Types.

@@ -81,6 +81,13 @@ CODES: dict[str, Code] = {
     "bad-call": Code(
         "`{name}` takes {wanted}, not {given}", "{given} given here",
         reason="Functions have a fixed number of arguments."),
+    "function-item": Code(
+        "a function holds states and equations only", "not in a function",
+        ("move it out of `{name}`; `if c then a else b` is a formula",),
+        reason="`fn f(a):` brings states with their equations and ends with `return`."),
+    "unused-function": Code(
+        "the function `{name}` is never called", "no call of it", ("use it or remove it",),
+        reason="What does not reach the step is a slip of the pen or a leftover."),
     "recursive-function": Code(
         "the function `{name}` calls itself", "writing this call out never ends",
         ("define it without itself: a function is an abbreviation of a formula",),
@@ -176,6 +183,13 @@ CODES: dict[str, Code] = {
         ("keep it in a state, which holds the value of the step before: `state k = 0` and "
          "`k' = {name}`, and read `k`",),
         reason="The point is needed before the step and after it."),
+    "eval-reads": Code(
+        "`eval` may read what is kept after the step only", "`{name}` is gone by then",
+        reason="The point to evaluate and save is computed between steps: the parameter, states, "
+               "constants, hyperparameters and `t` are there, gradients and equations are not."),
+    "bad-period": Code(
+        "`every` fires each 1, 2, 3, ... steps", "no such period", ("`every 1 from 1:`",),
+        reason="A period is a number of steps: at least one."),
     "no-derivation": Code(
         "`{name}` has no equations: it is another spec with hyperparameters set",
         "equations belong to a spec of their own",
@@ -184,6 +198,7 @@ CODES: dict[str, Code] = {
     "freezes-schedule": Code(
         "`{name}` starts from `{hyper}`, so that a schedule for `{hyper}` acts at the start only",
         "frozen at the start",
+        ("if a schedule should act at every step, multiply by `{hyper}` in the equations instead",),
         reason="A state is initialised once; a hyperparameter may change at every step.",
         severity="warning"),
     # What the rule does.

@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any, Literal
 
 from thetaprime.aliases import spec_names
-from thetaprime.collect import Tables, collect, range_text
+from thetaprime.arguments import CallError, check_values, draws, taken
+from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, closest, render
 from thetaprime.ir import Hyper, Step
 from thetaprime.library import key, prelude, shipped
@@ -19,12 +20,9 @@ from thetaprime.lower import lower
 from thetaprime.pipeline import check, flat
 from thetaprime.resolve import Flat
 from thetaprime.source import Source
+from thetaprime.tables import Tables
 
 Target = Literal["jax", "numpy"]
-
-
-class CallError(ValueError):
-    """A call that is wrong: an unknown spec or hyperparameter, a value out of its range."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Optimizer:
     def code(self, target: Target, **choices: Any) -> str:
         """The text of a program for "jax" or "numpy"."""
         if target not in ("jax", "numpy"):
-            raise CallError(f"there is no backend `{target}`: jax, numpy")
+            raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         backend = import_module(f"thetaprime.backends.to_{target}")
         text: str = backend.emit(self.step(**self.split(choices)[0]))
         return text
@@ -143,8 +141,12 @@ class Optimizer:
 
     def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
         """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
+        from thetaprime.backends.to_numpy import parameter_names
+
         choices, values = self.split(hypers)
-        return NumpyOptimizer(self.module("numpy", **choices), values)
+        names = parameter_names(self.step(**choices))
+        return NumpyOptimizer(self.module("numpy", **choices),
+                              {names.get(n, n): v for n, v in values.items()})
 
     def module(self, target: Target, **choices: Any) -> ModuleType:
         """The program, loaded."""
@@ -158,28 +160,22 @@ class Optimizer:
         Raises CallError: unknown names, numbers outside of their range, missing ones.
         """
         names = [n for n in self.tables.hypers if n not in self.flat.bound]
-        found, unknown = spec_names(given, [*names, "seed"])
+        known = [*names, "seed"] if draws(self.step()) else names
+        found, unknown = spec_names(given, known)
         for name in unknown:
             near = closest(name, names)
             hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names) or 'none'}"
-            raise CallError(f"`{self.name}` has no hyperparameter `{name}`: {hint}")
+            raise CallError("bad-setting", f"`{self.name}` has no hyperparameter `{name}`", hint)
         choices = {n: v for n, v in found.items() if n in self.choices}
         for name, value in choices.items():
             text = str(value).lower() if isinstance(value, bool) else str(value)
             if text not in self.choices[name]:
-                raise CallError(f"`{name}` of `{self.name}` is one of "
-                                f"{', '.join(self.choices[name])}, not `{value}`")
+                raise CallError("bad-setting", f"`{name}` of `{self.name}` is one of "
+                                               f"{', '.join(self.choices[name])}, not `{value}`")
         step = self.step(**choices)
-        passed = {h.name for h in step.hypers} | {"seed"}
-        values = {n: v for n, v in found.items() if n not in choices and n in passed}
-        for hyper in step.hypers:
-            value = values.get(hyper.name)
-            if value is None and hyper.default is None:
-                raise CallError(f"`{self.name}` needs `{hyper.name}`: it has no default")
-            if (isinstance(value, int | float) and hyper.range is not None
-                    and value not in hyper.range):
-                raise CallError(f"`{hyper.name}` = {value} of `{self.name}` is outside of its "
-                                f"range {range_text(hyper.range)}")
+        passed = {h.name for h in taken(step)}
+        values = {n: v for n, v in found.items() if n in passed}
+        check_values(self.name, step, values)
         return choices, values
 
 
@@ -189,19 +185,19 @@ def load(name_or_path: str | Path) -> Optimizer:
     path = Path(text)
     if isinstance(name_or_path, Path) or text.endswith(".opt") or "/" in text:
         if path.is_dir():
-            raise CallError(f"{text} is a folder, not a spec")
+            raise CallError("wrong-call", f"{text} is a folder, not a spec")
         try:
             return Optimizer(Source(text, path.read_text("utf-8")))
         except FileNotFoundError:
-            raise CallError(f"there is no file {text}") from None
+            raise CallError("wrong-call", f"there is no file {text}") from None
         except UnicodeDecodeError:
-            raise CallError(f"{text} is not UTF-8 text") from None
+            raise CallError("wrong-call", f"{text} is not UTF-8 text") from None
     by_key = {key(stem): entry for stem, entry in shipped().items()}
     entry = by_key.get(key(text))
     if entry is None:
         near = closest(text, list(shipped()))
         hint = f"did you mean `{near}`?" if near else "see `thetaprime list`"
-        raise CallError(f"there is no shipped spec `{text}`: {hint}")
+        raise CallError("wrong-call", f"there is no shipped spec `{text}`", hint)
     return Optimizer(Source(entry.name, entry.read_text("utf-8")))
 
 

@@ -8,7 +8,6 @@ is read again, so that every error of a file is told at once.
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -19,10 +18,10 @@ from lark.indenter import DedentError, Indenter
 from thetaprime.build import Builder, canonical
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.explain import TAB, explain
-from thetaprime.expr import MOST_LEVELS, Apply, Expr, levels
+from thetaprime.expr import MOST_LEVELS, Apply, Expr, Num, Sym, levels
 from thetaprime.habits import blank, find_habits
 from thetaprime.source import Source, Span
-from thetaprime.syntax import File, SpecRef
+from thetaprime.syntax import File, SpecRef, expressions
 
 MOST_ERRORS = 20
 MOST_DEPTH = 150
@@ -61,20 +60,16 @@ def parse(source: Source) -> File:
     Raises SpecError with every diagnostic that reading it gives.
     """
     text = source.plain
-    too_long = _too_long(source, text)
-    if too_long:
-        raise SpecError(too_long)
     if not blank(text).strip():
         end = len(text.rstrip())
         raise SpecError([report("empty-spec", source, Span(end, end))])
-    problems = [*find_habits(source), *_brackets(source, text), *_strings(source, text),
-                *_numbers(source, text), *_names(source, text)]
-    if any(d.code == "too-deep" for d in problems):
-        raise SpecError(_told_once(problems))
+    problems = _in_text(source, text)
+    if any(d.code in ("too-deep", "too-long") for d in problems):
+        raise SpecError(problems)
     rest: str | None = text.rstrip() + "\n"
     for problem in problems:
         rest = rest and _without_statement(rest, problem.span.start)
-    file = None
+    file: object = None
     while rest is not None and len(problems) < MOST_ERRORS:
         try:
             file = _parser("start").parse(rest)
@@ -95,52 +90,55 @@ def parse(source: Source) -> File:
 
 def parse_spec_reference(source: Source) -> SpecRef:
     """``SAM(SGD) with rho = 0``: an expression that names a spec, as the command line takes it."""
-    problems = [*find_habits(source), *_brackets(source, source.text)]
-    if not problems:
-        try:
-            found: SpecRef = _parser("spec").parse(source.text)
-            return found
-        except (UnexpectedInput, DedentError) as error:
-            problems.append(explain(error, source, source.text)[0])
-    raise SpecError(problems)
+    found = _fragment(source, "spec")
+    assert isinstance(found, SpecRef)
+    return found
 
 
 def parse_expression(source: Source) -> Expr:
     """One formula, as ``--set lr=1e-3/2`` takes it."""
-    problems = [*find_habits(source), *_brackets(source, source.text)]
+    found = _fragment(source, "expr")
+    assert isinstance(found, Num | Sym | Apply)
+    return found
+
+
+def _fragment(source: Source, start: str) -> object:
+    problems = _in_text(source, source.plain)
     if not problems:
         try:
-            found: Expr = _parser("expr").parse(source.text)
-            return found
+            found: object = _parser(start).parse(source.plain)
         except (UnexpectedInput, DedentError) as error:
-            problems.append(explain(error, source, source.text)[0])
+            problems = [explain(error, source, source.plain)[0]]
+        else:
+            problems = _too_deep(source, found)
+            if not problems:
+                return found
     raise SpecError(problems)
 
 
-def _too_deep(source: Source, file: File) -> list[Diagnostic]:
+def _in_text(source: Source, text: str) -> list[Diagnostic]:
+    """What is wrong with the text before any grammar is asked."""
+    return _too_long(source, text) or _told_once([
+        *find_habits(source), *_brackets(source, text), *_strings(source, text),
+        *_numbers(source, text), *_names(source, text)])
+
+
+def _too_deep(source: Source, file: object) -> list[Diagnostic]:
     """Formulas with more levels than the passes over them, which are recursive, can go down."""
-    found = []
-    pending: list[object] = [file]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, Apply):
-            if levels(node) > MOST_LEVELS:
-                found.append(report("too-deep", source, node.span, limit=MOST_LEVELS))
-        elif isinstance(node, tuple):
-            pending.extend(node)
-        elif is_dataclass(node):
-            pending.extend(getattr(node, f.name) for f in fields(node))
-    return found
+    return [report("too-deep", source, Span(e.span.start, e.span.start + 1), limit=MOST_LEVELS)
+            for e in expressions(file) if levels(e) > MOST_LEVELS]
 
 
 def _too_long(source: Source, text: str) -> list[Diagnostic]:
     """Lines and names that no person writes, comments and texts aside."""
     found = []
     code = blank(text)
-    for match in re.finditer(r"[^\n]*\S", code):
-        if len(match[0]) > LONGEST_LINE:
-            found.append(report("too-long", source, Span(match.start(), match.start() + 1),
-                                what="line", limit=LONGEST_LINE))
+    start = 0
+    for line in code.split("\n"):
+        if len(line.rstrip()) > LONGEST_LINE:
+            found.append(report("too-long", source, Span(start, start + 1), what="line",
+                                limit=LONGEST_LINE))
+        start += len(line) + 1
     for match in re.finditer(rf"\w{{{LONGEST_NAME + 1},}}", code):
         found.append(report("too-long", source, Span(*match.span()), what="name",
                             limit=LONGEST_NAME))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from itertools import product
 
 from thetaprime.check.direction import check_direction
-from thetaprime.collect import collect, name_span
+from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.ir import Step
 from thetaprime.library import definition, find, prelude
@@ -21,6 +21,7 @@ from thetaprime.lower import Lowered, lower
 from thetaprime.parse import parse
 from thetaprime.resolve import Flat, resolve
 from thetaprime.source import Source
+from thetaprime.tables import name_span
 
 MOST_VARIANTS = 64
 

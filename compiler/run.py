@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from thetaprime.arguments import CallError
 from thetaprime.describe import draws
-from thetaprime.optimizer import CallError, Optimizer
+from thetaprime.optimizer import Optimizer
 from thetaprime.problems import PROBLEMS, NoData, Problem
 from thetaprime.trial import Result, Tick, run_jax, run_numpy
 
@@ -30,7 +31,7 @@ def compare(
     try:
         problem = PROBLEMS[problem_name](seed)
     except NoData as error:
-        raise CallError(str(error)) from None
+        raise CallError("no-data", str(error)) from None
     results = []
     for (called, _, hypers), train in zip(entrants, prepared, strict=True):
         with _bar(called, steps) as tick:

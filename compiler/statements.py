@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from thetaprime.check.names import outputs
-from thetaprime.collect import Tables, read_type
+from thetaprime.collect import constant, read_type
 from thetaprime.decide import FALSE, TRUE, Decide
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expand import Expander
@@ -23,6 +23,7 @@ from thetaprime.syntax import (
     StateDecl,
     StatementLine,
 )
+from thetaprime.tables import Tables
 from thetaprime.types import PER_ENTRY, Type
 
 Ready = Callable[[Expr, Source], Expr]
@@ -51,6 +52,7 @@ class Program:
     draw_types: dict[Sym, Type] = field(default_factory=dict)
     inherited: set[Sym] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
+    holds: list[tuple[Expr, Source]] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def expressions(self) -> Iterator[tuple[Expr, Source]]:
@@ -100,11 +102,12 @@ def gather(tables: Tables, decide: Decide) -> Program:
     for equation, source in expander.equations:
         value = decide.fold(_oracles(equation.value, tables), source)
         program.body.append(Equation(equation.target, value, source))
-    holds = [(line, part) for line, part in tables.statements if isinstance(line, Hold)]
-    for line, part in holds:
-        assert isinstance(line, Hold)
-        _hold(program, ready(line.condition, part.source), part.source)
+        # What a function brings is not for its caller to use.
+        program.inherited.add(equation.target)
+    for condition, source in program.holds:
+        _hold(program, condition, source)
     program.problems += expander.problems
+    program.states = _ordered(program.states, program.problems)
     return program
 
 
@@ -130,6 +133,28 @@ def _oracles(expr: Expr, tables: Tables) -> Expr:
         return node if symbol is None else replace(symbol, span=node.span)
 
     return rewrite(expr, change)
+
+
+def _ordered(states: list[RawState], problems: list[Diagnostic]) -> list[RawState]:
+    """The states with constants before what starts from them, otherwise as they were."""
+    by_name = {s.name: s for s in states}
+    done: dict[str, RawState] = {}
+
+    def place(state: RawState, above: tuple[str, ...]) -> None:
+        if state.name in above:
+            circle = " -> ".join([*above[above.index(state.name):], state.name])
+            problems.append(report("cycle", state.source, state.span, circle=circle,
+                                   hints=("give one of them a value of its own",)))
+            return
+        exprs = state.start.args if isinstance(state.start, Draw) else (state.start,)
+        for name in sorted({s.name for e in exprs for s in symbols(e)}):
+            if name in by_name and by_name[name].constant and name not in done:
+                place(by_name[name], (*above, state.name))
+        done.setdefault(state.name, state)
+
+    for state in states:
+        place(state, ())
+    return list(done.values())
 
 
 def _add_state(
@@ -176,8 +201,11 @@ def _train(program: Program, tables: Tables, ready: Ready) -> None:
 
 
 def _statement(
-    line: StatementLine, source: Source, ready: Ready, tables: Tables, program: Program
+    line: StatementLine, source: Source, ready: Ready, tables: Tables, program: Program,
+    under: Expr = TRUE,
 ) -> list[Statement]:
+    """The statements of a line; ``under`` is the condition of the blocks around it, which a
+    `hold` inside of them shares."""
     match line:
         case EquationLine(target, value):
             return [Equation(target, ready(value, source), source)]
@@ -187,17 +215,29 @@ def _statement(
             target = Sym(name, span=span, spelled=line.spelled)
             program.draw_types[target] = read_type(tables, kind, source, PER_ENTRY)
             return [Draw(target, call.op, call.args, source)]  # type: ignore[arg-type]
-        case Hold():
+        case Hold(condition):
+            program.holds.append((_both(under, ready(condition, source)), source))
             return []
         case IfBlock(condition, then, otherwise):
             chosen = ready(condition, source)
         case EveryBlock(period, start, then, otherwise):
+            number = constant(period)
+            if number is not None and number < 1:
+                program.problems.append(report("bad-period", source, period.span))
             chosen = fires(ready(period, source), ready(start, source), line.span)
-    first = [s for inner in then for s in _statement(inner, source, ready, tables, program)]
-    second = [s for inner in otherwise for s in _statement(inner, source, ready, tables, program)]
     if chosen in (TRUE, FALSE):
-        return first if chosen == TRUE else second
-    return [_balanced(chosen, first, second, source, tables)]
+        taken = then if chosen == TRUE else otherwise
+        return [s for inner in taken
+                for s in _statement(inner, source, ready, tables, program, under)]
+    sides = [
+        [s for inner in side
+         for s in _statement(inner, source, ready, tables, program, _both(under, when))]
+        for side, when in ((then, chosen), (otherwise, Apply("not", (chosen,), span=chosen.span)))]
+    return [_balanced(chosen, *sides, source, tables)] if any(sides) else []
+
+
+def _both(one: Expr, other: Expr) -> Expr:
+    return other if one == TRUE else Apply("and", (one, other), span=other.span)
 
 
 def fires(period: Expr, start: Expr, span: Span = NOWHERE) -> Expr:

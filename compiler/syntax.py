@@ -7,10 +7,11 @@ to the tree; the formatter reads them from the source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
-from thetaprime.expr import Apply, Expr, Sym
+from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.source import NOWHERE, Span
 
 
@@ -244,6 +245,19 @@ class Later:
     word: str
     text: str
     span: Span = _span()
+
+
+def expressions(node: object) -> Iterator[Expr]:
+    """Every whole expression in a node of this file, from the outside in."""
+    pending: list[object] = [node]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Num | Sym | Apply):
+            yield part
+        elif isinstance(part, tuple):
+            pending.extend(part)
+        elif is_dataclass(part):
+            pending.extend(getattr(part, f.name) for f in fields(part))
 
 
 StatementLine = EquationLine | DrawLine | IfBlock | EveryBlock | Hold

@@ -10,36 +10,25 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
 from thetaprime.aliases import spec_names
-from thetaprime.collect import constant, range_text
-from thetaprime.describe import draws
+from thetaprime.arguments import CallError, draws, taken
+from thetaprime.collect import constant
 from thetaprime.diagnostics import SpecError, closest
 from thetaprime.expr import Apply, Expr, Num
-from thetaprime.ir import Hyper, Range, Step
+from thetaprime.ir import Step
 from thetaprime.library import key
 from thetaprime.messages import CODES
-from thetaprime.optimizer import CallError, Optimizer, load
+from thetaprime.optimizer import Optimizer, load
 from thetaprime.parse import parse_expression
 from thetaprime.source import Source
-from thetaprime.types import INTEGER, SCALAR
+from thetaprime.types import SCALAR
 
-_MOST_WHOLE = 2**31  # programs count in int32
 Setting = tuple[str, str, str]  # spec or "" for all, hyperparameter, text of the value
-
-
-class UsageError(CallError):
-    """A wrong call with the code and the hints of its message."""
-
-    def __init__(self, code: str, headline: str, *hints: str) -> None:
-        super().__init__(headline)
-        self.code = code
-        self.hints = hints
 
 
 def render_call(code: str, headline: str, hints: Sequence[str] = ()) -> str:
@@ -50,11 +39,8 @@ def render_call(code: str, headline: str, hints: Sequence[str] = ()) -> str:
 def render_error(error: Exception) -> str | None:
     """The message of any error that a user can cause; None for one that is our own fault."""
     match error:
-        case UsageError():
-            return render_call(error.code, str(error), error.hints)
         case CallError():
-            headline, *hints = str(error).split(": ", 1)
-            return render_call("wrong-call", headline, hints)
+            return render_call(error.code, error.headline, error.hints)
         case click.exceptions.NoSuchCommand(command_name=name, possibilities=known):
             near = closest(name, sorted(known or ()))
             return render_call("unknown-command", f"there is no command `{name}`",
@@ -80,10 +66,10 @@ def render_error(error: Exception) -> str | None:
 
 
 def explained(code: str) -> str:
-    """What the message of a code is about, and why. Raises UsageError for an unknown one."""
+    """What the message of a code is about, and why. Raises CallError for an unknown one."""
     if code not in CODES:
         near = closest(code, list(CODES))
-        raise UsageError("unknown-code", f"no message has the code `{code}`",
+        raise CallError("unknown-code", f"no message has the code `{code}`",
                          f"did you mean `{near}`?" if near else
                          "a code stands in brackets, as in `error[needs-over]`")
     row = CODES[code]
@@ -104,7 +90,7 @@ def load_spec(text: str) -> Optimizer:
         if path.exists():
             return load(path)
         if Path(f"{text}.opt").is_file():
-            raise UsageError("wrong-call", f"there is no shipped spec `{text}`",
+            raise CallError("wrong-call", f"there is no shipped spec `{text}`",
                              f"did you mean the file `{text}.opt`?") from None
         raise
 
@@ -118,12 +104,12 @@ def label(text: str) -> str:
 
 
 def parse_settings(texts: Iterable[str]) -> list[Setting]:
-    """The parts of every ``--set``. Raises UsageError for a text of another form."""
+    """The parts of every ``--set``. Raises CallError for a text of another form."""
     found = []
     for text in texts:
         match = re.fullmatch(r"\s*(?:([^=\s]+)\.)?([^\W\d]\w*)\s*=\s*(.*\S)\s*", text)
         if match is None:
-            raise UsageError("bad-setting", f"cannot read `--set {text}`",
+            raise CallError("bad-setting", f"cannot read `--set {text}`",
                              "write `--set lr=1e-3`, or `--set adamw.lr=1e-3` for one of several")
         found.append((match[1] or "", match[2], match[3]))
     return found
@@ -143,7 +129,7 @@ def assign(
                   if not spec or key(spec) in (key(label(called)), key(optimizer.name))]
         if not chosen:
             called = ", ".join(label(c) for c, _ in optimizers)
-            raise UsageError("bad-setting", f"`--set {spec}.{name}` is for no spec of this call",
+            raise CallError("bad-setting", f"`--set {spec}.{name}` is for no spec of this call",
                              f"this call has {called}")
         reached = [(k, found) for k in chosen
                    if (found := spec_names({name: text}, _names(optimizers[k][1]))[0])]
@@ -161,47 +147,20 @@ def _names(optimizer: Optimizer) -> list[str]:
     return [*names, "seed"] if draws(optimizer.step()) else names
 
 
-def _unknown(name: str, optimizers: Sequence[Optimizer]) -> UsageError:
+def _unknown(name: str, optimizers: Sequence[Optimizer]) -> CallError:
     known = list(dict.fromkeys(n for optimizer in optimizers for n in _names(optimizer)))
     near = closest(name, known)
     who = f"`{optimizers[0].name}` has no" if len(optimizers) == 1 else "no spec of this call has a"
-    return UsageError("bad-setting", f"{who} hyperparameter `{name}`",
+    return CallError("bad-setting", f"{who} hyperparameter `{name}`",
                       f"did you mean `{near}`?" if near else
                       f"there are {', '.join(known)}" if known else "there is none to set")
 
 
 def _values(optimizer: Optimizer, texts: Mapping[str, str]) -> dict[str, Any]:
     choices, numbers = optimizer.split({n: read_value(n, text) for n, text in texts.items()})
-    step = optimizer.step(**choices)
-    lengths = {axis.name: axis.length for axis in step.axes}
-    seed = Hyper("seed", None, Range(Fraction(0), None, True, False), INTEGER)
-    for hyper in (*step.hypers, seed):
-        name, value = hyper.name, numbers.get(hyper.name)
-        if value is None:
-            continue
-        length = lengths[hyper.type.axes[0]] if hyper.type.axes else None
-        wanted = _misfit(hyper, length, value)
-        if wanted:
-            raise UsageError("bad-setting", f"`{name}` of `{optimizer.name}` must be {wanted}, "
-                                            f"not `{texts[name]}`")
-        numbers[name] = value if hyper.static or length else float(value)
-    return {**choices, **numbers}
-
-
-def _misfit(hyper: Hyper, length: int | None, value: Any) -> str:
-    """What a hyperparameter wants where ``value`` does not fit; empty where it does."""
-    items = value if isinstance(value, tuple) else (value,)
-    if length is not None and (not isinstance(value, tuple) or len(value) != length):
-        return f"a list of {length}, as in `[{', '.join(['0.5'] * length)}]`"
-    if length is None and isinstance(value, tuple):
-        return "one number"
-    if hyper.static and not all(type(v) is int and abs(v) < _MOST_WHOLE for v in items):
-        return f"a whole number below {_MOST_WHOLE}"
-    if any(isinstance(v, str | bool) for v in items):
-        return "a number"
-    if hyper.range is not None and not all(v in hyper.range for v in items):
-        return f"in the range {range_text(hyper.range)}"
-    return ""
+    whole = {h.name for h in taken(optimizer.step(**choices)) if h.static}
+    return {**choices, **{n: float(v) if isinstance(v, int) and n not in whole else v
+                          for n, v in numbers.items()}}
 
 
 def read_value(name: str, text: str) -> Any:
@@ -227,7 +186,7 @@ def _number(name: str, text: str) -> float | int:
         except (SpecError, OverflowError):
             value = None
     if value is None or math.isnan(value):
-        raise UsageError("bad-setting", f"the value `{text}` of `{name}` is not a number",
+        raise CallError("bad-setting", f"the value `{text}` of `{name}` is not a number",
                          "numbers are written as in specs: `1e-3`, `0.1/8`, `2^-10`")
     whole = math.isfinite(value) and value == int(value)
     return int(value) if whole else float(value)

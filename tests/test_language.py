@@ -285,3 +285,24 @@ def test_draws_do_not_come_back_after_many_steps() -> None:
     first, _ = bits(0, "z", 1, 0, (8,))
     for t, leaf in ((1 + 65536, 0), (0, 65536), (1, 1), (2, 0)):
         assert not np.array_equal(first, bits(0, "z", t, leaf, (8,))[0])
+
+
+def test_hold_in_a_block_holds_where_the_block_happens() -> None:
+    step = spec("state m = 0\nif t > 2:\n  hold when norm(g over model) > 10\nm' = m + g\n"
+                "x' = x - lr*m'")
+    history, memory = run(step, [100.0, 100.0, 100.0, 1.0])
+    np.testing.assert_array_equal(history[2][0], history[1][0])
+    np.testing.assert_array_equal(memory.values["m"][0], np.full(3, 201.0))
+
+
+def test_hold_in_the_other_branch() -> None:
+    step = spec("every 2 from 2:\n  hold when t > 0\nx' = x - lr*g")
+    history, _ = run(step, [1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(history[0][0], history[1][0])
+    np.testing.assert_array_equal(history[2][0], X0 - 1.0)
+
+
+def test_a_distribution_without_parameters_needs_no_parentheses() -> None:
+    step = spec("z ~ rademacher : per tensor\nx' = x - lr*z*g")
+    history, _ = run(step, [1.0])
+    assert set(np.abs(X0 - history[0][0])) == {0.5}

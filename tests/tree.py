@@ -6,6 +6,7 @@ at some steps (the first too), one tensor always, single entries always.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from thetaprime.interpret import advance, evaluation, start
 Tree = dict[str, Any]
 
 _RANDOM = np.random.default_rng(20240)
+# In the order of their names, as backends walk a dict: a draw depends on the tensor's number.
 LEAVES: Tree = {
-    "scalar": np.array(0.7),
-    "vector": _RANDOM.normal(size=5),
-    "matrix": _RANDOM.normal(size=(3, 4)),
     "cube": _RANDOM.normal(size=(2, 3, 2)),
     "kernel": _RANDOM.normal(size=(2, 1, 3, 2)),
+    "matrix": _RANDOM.normal(size=(3, 4)),
+    "scalar": np.array(0.7),
     "still": _RANDOM.normal(size=3),
+    "vector": _RANDOM.normal(size=5),
 }
 
 
@@ -79,21 +81,26 @@ def run_torch(make: Any, steps: int = 20, evaluate: bool = False) -> list[Tree]:
     """``make(list of parameters)`` is a torch optimizer."""
     import torch
 
-    params = {n: torch.nn.Parameter(torch.tensor(p, dtype=torch.float64))
-              for n, p in LEAVES.items()}
-    optimizer = make(list(params.values()))
-    if hasattr(optimizer, "train"):
-        optimizer.train()
-    history = []
-    for grads in gradients(steps):
-        for name, param in params.items():
-            param.grad = torch.tensor(grads[name], dtype=torch.float64)
-        optimizer.step()
-        if evaluate:
-            optimizer.eval()
-        history.append({n: p.detach().numpy().copy() for n, p in params.items()})
-        if evaluate:
+    # Scalars that an optimizer keeps (NAdam's product of momenta) take the default type.
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        params = {n: torch.nn.Parameter(torch.tensor(p)) for n, p in LEAVES.items()}
+        optimizer = make(list(params.values()))
+        if hasattr(optimizer, "train"):
             optimizer.train()
+        history = []
+        for grads in gradients(steps):
+            for name, param in params.items():
+                param.grad = torch.tensor(grads[name])
+            optimizer.step()
+            if evaluate:
+                optimizer.eval()
+            history.append({n: p.detach().numpy().copy() for n, p in params.items()})
+            if evaluate:
+                optimizer.train()
+    finally:
+        torch.set_default_dtype(before)
     return history
 
 
@@ -117,20 +124,23 @@ def run_optax(tx: Any, steps: int = 20, value: Any = None, evaluate: Any = None)
 
 
 def run_keras(make: Any, steps: int = 20) -> list[Tree]:
-    """``make()`` is a keras optimizer."""
+    """``make()`` is a keras optimizer; keras runs on jax."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    import jax
     import keras
 
     before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    try:
-        variables = {n: keras.Variable(p, dtype="float64", name=n) for n, p in LEAVES.items()}
-        optimizer = make()
-        optimizer.build(list(variables.values()))
-        history = []
-        for grads in gradients(steps):
-            optimizer.apply([keras.ops.convert_to_tensor(grads[n], dtype="float64")
-                             for n in variables])
-            history.append({n: np.array(v) for n, v in variables.items()})
-    finally:
-        keras.config.set_floatx(before)
+    with jax.enable_x64(True):
+        try:
+            keras.config.set_floatx("float64")
+            variables = {n: keras.Variable(p, dtype="float64") for n, p in LEAVES.items()}
+            optimizer = make()
+            optimizer.build(list(variables.values()))
+            history = []
+            for grads in gradients(steps):
+                optimizer.apply([keras.ops.convert_to_tensor(grads[n], dtype="float64")
+                                 for n in variables])
+                history.append({n: np.array(v) for n, v in variables.items()})
+        finally:
+            keras.config.set_floatx(before)
     return history

@@ -3,21 +3,24 @@ reads other hyperparameters only, and depends on itself by no way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from thetaprime.collect import HyperInfo, Tables, constant, name_span, range_text
+from thetaprime.collect import constant, range_text
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ops import OPS
 from thetaprime.source import Source
+from thetaprime.tables import HyperInfo, Tables, name_span
 
-_ARITHMETIC = ("+", "-", "*", "/", "^", "neg")
+_PYTHON: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "^": pow}
 
 
 def check_defaults(tables: Tables) -> list[Diagnostic]:
     """What is wrong with the values of hyperparameters."""
-    found = []
+    found: list[Diagnostic] = []
     for info, value, source in _values(tables):
         parts = (value.args if isinstance(value, Apply) and value.op == "list" and info.type.axes
                  else (value,))
@@ -50,7 +53,8 @@ def _check(tables: Tables, info: HyperInfo, part: Expr, source: Source) -> Itera
         yield report("bad-default", source, node.span, name=name,
                      wanted="a formula of other hyperparameters",
                      why=f"`{node}` is not another hyperparameter",
-                     hints=("a default is a number, or a formula: `hyper b3 = sqrt(b2)`",))
+                     hints=("a default is a number, or a formula: `hyper b3 = sqrt(b2)`; schedules "
+                            "are given to the program, `to_jax(lr=schedule)`",))
     if foreign:
         return
     value = constant(part)
@@ -96,9 +100,9 @@ def _finite(expr: Expr) -> bool:
     """Whether arithmetic of numbers alone has a value in double precision."""
     try:
         value = _float(expr)
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, TypeError):
         return False
-    return not isinstance(value, complex) and (value is None or abs(value) < float("inf"))
+    return value is None or abs(value) < float("inf")
 
 
 def _float(expr: Expr) -> float | None:
@@ -108,14 +112,12 @@ def _float(expr: Expr) -> float | None:
             return float(text)
         case Apply("inf"):
             return float("inf")
-        case Apply(op, args) if op in _ARITHMETIC:
+        case Apply(op, args) if op in (*_PYTHON, "neg"):
             values = [_float(arg) for arg in args]
             if None in values:
                 return None
             a, b = (values[0] or 0.0), (values[-1] or 0.0)
-            results = {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b,
-                       "/": lambda: a / b, "^": lambda: a**b, "neg": lambda: -a}
-            return results[op]()
+            return -a if op == "neg" else float(_PYTHON[op](a, b))
     return None
 
 

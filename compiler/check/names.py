@@ -60,7 +60,7 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
                 f"`{node.name} = ...`")
     written = source.text[node.span.start : node.span.end]
     inside = re.match(r"([^\W\d]\w*)\(", written)
-    notes = (f"it stands in the definition of `{inside[1]}`, which is called here",) if inside else ()
+    notes = (f"it stands in the definition of `{inside[1]}`",) if inside else ()
     return report("undefined-name", source, node.span, name=str(node), hints=(hint,), notes=notes)
 
 

@@ -1,0 +1,143 @@
+"""Guarantees: every target is a new name or a new value, defined once and wherever it is read;
+claims speak of what there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from thetaprime.check.names import check_symbols, outputs
+from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.expr import Expr, Sym, symbols, walk
+from thetaprime.ir import First, Statement, When
+from thetaprime.source import Source
+from thetaprime.statements import Program
+from thetaprime.syntax import Change, Fact, StateDecl
+from thetaprime.tables import Tables, name_span
+
+
+def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
+    """Each target is a new name, or the new value of a state or of the parameter; each once."""
+    problems: list[Diagnostic] = []
+    states = {s.name: s for s in program.states}
+
+    def visit(statement: Statement, scope: set[Sym]) -> None:
+        if isinstance(statement, When):
+            branches = [set(scope), set(scope)]
+            for branch, inner in zip(branches, (statement.then, statement.otherwise), strict=True):
+                for s in inner:
+                    visit(s, branch)
+            scope |= branches[0] | branches[1]
+            return
+        if isinstance(statement, First):
+            return
+        target, where = statement.target, (statement.source, statement.target.span)
+        name = target.name
+        if target in scope:
+            problems.append(report("duplicate-name", *where, name=str(target)))
+        scope.add(target)
+        if target.prime and name in states and states[name].constant:
+            problems.append(report("constant-changed", *where, name=name))
+        elif target.prime and name not in states and name != tables.point:
+            problems.append(report("not-a-state", *where, name=name))
+        elif not target.prime and (name in states or name == tables.point):
+            rest = statement.source.text[target.span.end :].split("\n")[0].rstrip()
+            problems.append(report("state-without-prime", *where, name=name,
+                                   fixed=f"{target}'{rest}"))
+        elif not target.prime and name in ("t", "loss", tables.gradient):
+            problems.append(report("reserved-name", *where, name=name,
+                                   why="it is given, not defined"))
+        elif not target.prime and name in tables.hypers:
+            problems.append(report("duplicate-name", *where, name=name, hints=(
+                f"a hyperparameter is given; call the new quantity by another name, or declare "
+                f"`state {name} : scalar = ...`",)))
+
+    seen: set[Sym] = set()
+    for statement in program.body:
+        visit(statement, seen)
+    # `m = ...` for a state has been told already.
+    told = {s.name for s in seen if not s.prime}
+    problems += [
+        report("missing-prime", part.source, name_span(declared, part.source), name=name,
+               hints=_looks_like(name, seen))
+        for name, (declared, part) in tables.states.items()
+        if isinstance(declared, StateDecl) and Sym(name, True) not in seen and name not in told]
+    if Sym(tables.parameter, True) not in seen and tables.parameter not in told:
+        problems.append(report("no-step", tables.flat.source, tables.flat.span,
+                               name=tables.parameter, hints=_looks_like(tables.parameter, seen)))
+    return problems + list(_half_defined(tuple(program.body), frozenset()))
+
+
+def _looks_like(name: str, defined: set[Sym]) -> tuple[str, ...]:
+    """A hint where ``m_t`` or ``x_new`` is defined and ``m'`` or ``x'`` is missing."""
+    near = sorted(s.name for s in defined if not s.prime and re.fullmatch(
+        rf"{name}_?(?:t|k|i|n|new|next|tp1|t1|1)|new_?{name}|next_?{name}", s.name))
+    return (f"`{near[0]} = ...` looks like it: the new value is called `{name}'`",) if near else ()
+
+
+def _half_defined(body: tuple[Statement, ...], lacking: frozenset[Sym]) -> Iterator[Diagnostic]:
+    """Names read where only one branch of a block has defined them.
+
+    ``lacking`` are those that the surrounding blocks do not give to this body.
+    """
+    halves = {i: _outputs((s,)) - _surely((s,)) for i, s in enumerate(body)}
+    for i, statement in enumerate(body):
+        own = lacking - _surely(body)
+        own |= frozenset().union(*(h for k, h in halves.items() if k != i))
+        read = statement.condition if isinstance(statement, When) else statement
+        for expr, source in _expressions(read, statement.source):
+            for node in walk(expr):
+                if isinstance(node, Sym) and node in own:
+                    yield report("half-defined", source, node.span, name=str(node))
+        if isinstance(statement, When):
+            then, otherwise = _outputs(statement.then), _outputs(statement.otherwise)
+            yield from _half_defined(statement.then, own | (otherwise - then))
+            yield from _half_defined(statement.otherwise, own | (then - otherwise))
+
+
+def _expressions(node: Statement | Expr, source: Source) -> Iterator[tuple[Expr, Source]]:
+    if isinstance(node, Statement):
+        yield from Program(body=[node]).expressions()
+    else:
+        yield node, source
+
+
+def _outputs(body: tuple[Statement, ...]) -> frozenset[Sym]:
+    return frozenset(o for s in body for o in outputs(s))
+
+
+def _surely(body: tuple[Statement, ...]) -> frozenset[Sym]:
+    """What a body defines whichever way its blocks go."""
+    found: set[Sym] = set()
+    for s in body:
+        found |= (_surely(s.then) & _surely(s.otherwise)) if isinstance(s, When) else {s.target}
+    return frozenset(found)
+
+
+def check_evaluate(tables: Tables, program: Program) -> Iterator[Diagnostic]:
+    """`eval` is computed after the step, from what is kept."""
+    if program.evaluate is None:
+        return
+    value, source = program.evaluate
+    kept = {s.name for s in program.states} | {*tables.hypers, tables.point, tables.parameter, "t"}
+    for node in sorted(symbols(value), key=lambda s: s.span.start):
+        if node.prime or node.name not in kept:
+            hint = (f"after the step `{node}` is simply `{node.name}`" if node.prime else
+                    "`eval` reads the parameter, states and hyperparameters, as they are after "
+                    "the step")
+            yield report("eval-reads", source, node.span, name=str(node), hints=(hint,))
+
+
+def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
+    """The names that claims speak of; a change (``g -> c*g``) may bring new ones."""
+    words = {Sym(w) for info in tables.hypers.values() for w in info.choices}
+    for claim, source in tables.flat.claims:
+        subject = claim.subject
+        facts = [*claim.when, *([subject] if isinstance(subject, Fact) else [])]
+        brought = {s for c in subject if isinstance(c, Change) for s in symbols(c.value)
+                   } if isinstance(subject, tuple) else set()
+        for fact in facts:
+            for expr in (fact.left, fact.right):
+                if expr is not None:
+                    yield from check_symbols(expr, known | words | brought, tables.functions, source,
+                                             tables.point)

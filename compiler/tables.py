@@ -1,0 +1,69 @@
+"""What a flat optimizer declares, by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from thetaprime.diagnostics import Diagnostic
+from thetaprime.expr import Expr
+from thetaprime.ir import Range
+from thetaprime.resolve import Flat, Part
+from thetaprime.source import Source, Span
+from thetaprime.syntax import (
+    AxisDecl,
+    ConstDecl,
+    Function,
+    HyperItem,
+    Param,
+    StateDecl,
+    StatementLine,
+    Train,
+)
+from thetaprime.types import Type
+
+
+@dataclass(frozen=True)
+class HyperInfo:
+    """A declared hyperparameter; ``choices`` for one of a set, ``range`` for a number."""
+
+    item: HyperItem
+    type: Type
+    range: Range | None
+    choices: tuple[str, ...]
+    source: Source
+    inherited: bool
+
+    @property
+    def folded(self) -> bool:
+        """Booleans and choices are decided when code is generated."""
+        return bool(self.choices) or self.type.kind == "bool"
+
+
+@dataclass
+class Tables:
+    """What a spec declares, by name, in the order of the text."""
+
+    flat: Flat
+    point: str = "x"
+    parameter: str = "x"
+    gradient: str = "g"
+    hypers: dict[str, HyperInfo] = field(default_factory=dict)
+    axes: dict[str, int] = field(default_factory=dict)
+    states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
+    functions: dict[str, tuple[Function, Source]] = field(default_factory=dict)
+    statements: list[tuple[StatementLine, Part]] = field(default_factory=list)
+    train: tuple[Train, Source] | None = None
+    evaluate: tuple[Expr, Source] | None = None
+    problems: list[Diagnostic] = field(default_factory=list)
+
+
+Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function
+
+
+def name_span(item: Named, source: Source) -> Span:
+    """Where the name that an item declares stands: its keyword, if it has one, goes before."""
+    start, end = item.span.start, item.span.end
+    match = re.compile(r"(?:(?:state|const|axis|param|train|fn)[ \t]+)?([^\W\d]\w*)").match(
+        source.text, start, max(start, end))
+    return Span(*match.span(1)) if match else item.span
