@@ -65,7 +65,8 @@ def explain(error: Exception, source: Source, text: str) -> tuple[Diagnostic, in
     word = re.match(r"[^\W\d]\w*|\S", text[offset:])
     width = 1 if at_end or word is None else len(word[0])
     offset = min(offset, source.end)
-    place = _Place(source, Span(offset, min(offset + width, source.end)), line, offset - line_start, expected)
+    span = Span(offset, min(offset + width, source.end))
+    place = _Place(source, span, line, offset - line_start, expected)
     found = None if at_end else token
     return _say(place, found), offset
 
@@ -128,6 +129,10 @@ def _declaration(place: _Place, token: Token | None) -> Diagnostic | None:
     line, expected = place.code, place.expected
     start = re.match(r"\s*([^\W\d]\w*)", line)
     word = start[1] if start else ""
+    later = re.search(r"=\s*(iterate|search)\b", line)
+    if later is not None:
+        at = place.span.start - place.column + later.start(1)
+        return place.report("not-yet", Span(at, at + len(later[1])), what=f"`{later[1]}` is")
     if token is not None and token.type == "RETURN":
         value = line.split("return", 1)[1].strip()
         return place.report("habit-python", found="return",

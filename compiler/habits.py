@@ -104,7 +104,8 @@ def _in_line(
             continue
         for match in habit.pattern.finditer(line):
             start, end = match.span("at" if match.groupdict().get("at") else 0)
-            if any(a < end and start < b for a, b in taken):
+            gone = line[start:end].isspace() and "\u00a0" not in match[0]
+            if gone or any(a < end and start < b for a, b in taken):
                 continue
             taken.append((start, end))
             code = habit.code

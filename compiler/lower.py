@@ -178,7 +178,8 @@ def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diag
         report("wide-state", s.source, s.span, name=s.name, start=_start_text(s),
                extent=words[small[s.name].extent], type=str(small[s.name]))
         for s in states
-        if s.type is None and not s.local and small[s.name].extent is not Extent.ENTRY]
+        if s.type is None and not s.local and not isinstance(s.start, Draw)
+        and small[s.name].extent is not Extent.ENTRY]
 
 
 def _start_text(state: RawState) -> str:

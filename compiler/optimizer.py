@@ -126,7 +126,7 @@ class Optimizer:
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         backend = import_module(f"thetaprime.backends.to_{target}")
-        text: str = backend.emit(self.step(**self.split(choices)[0]))
+        text: str = backend.emit(self.step(**self._by_name(choices)[0]))
         return text
 
     def to_jax(self, **hypers: Any) -> Any:
@@ -157,8 +157,16 @@ class Optimizer:
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).
 
-        Raises CallError: unknown names, numbers outside of their range, missing ones.
+        Raises CallError: unknown names, values that do not fit, missing ones.
         """
+        choices, found = self._by_name(given)
+        step = self.step(**choices)
+        passed = {h.name for h in taken(step)}
+        values = {n: v for n, v in found.items() if n in passed}
+        check_values(self.name, step, values)
+        return choices, values
+
+    def _by_name(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         names = [n for n in self.tables.hypers if n not in self.flat.bound]
         known = [*names, "seed"] if draws(self.step()) else names
         found, unknown = spec_names(given, known)
@@ -172,11 +180,7 @@ class Optimizer:
             if text not in self.choices[name]:
                 raise CallError("bad-setting", f"`{name}` of `{self.name}` is one of "
                                                f"{', '.join(self.choices[name])}, not `{value}`")
-        step = self.step(**choices)
-        passed = {h.name for h in taken(step)}
-        values = {n: v for n, v in found.items() if n in passed}
-        check_values(self.name, step, values)
-        return choices, values
+        return choices, {n: v for n, v in found.items() if n not in choices}
 
 
 def load(name_or_path: str | Path) -> Optimizer:

@@ -77,6 +77,10 @@ def _spec_special(
             return f"if {show(condition, 1)} then {show(then, 1)} else {show(otherwise, 0)}", 0
         case "default", (value, fallback):
             return f"{show(value, 60)} default {show(fallback, 70)}", OPS["default"].precedence
+        case "@", (left, right):
+            return f"{show(left, 60)} @ {show(right, 61)}", OPS["*"].precedence
+        case "T", (inner,):
+            return f"{show(inner, ATOM)}.T", ATOM
         case "list", items:
             return f"[{', '.join(show(item, 0) for item in items)}]", ATOM
     return None

@@ -37,8 +37,14 @@ def _cases() -> Iterator[Any]:
 CASES = list(_cases())
 
 
+# v - m^2 of a bias-corrected average that starts at zero cancels to nothing at the first step: its
+# last digits, which depend on the order of a sum, would decide the step.
+CONDITIONED = {"RMSPropOptax": {"v0": 1.0}}
+
+
 def _given(optimizer: tp.Optimizer, choice: dict[str, str]) -> dict[str, Any]:
-    return {h.name: REQUIRED for h in optimizer.step(**choice).hypers if h.default is None}
+    needed = {h.name: REQUIRED for h in optimizer.step(**choice).hypers if h.default is None}
+    return needed | CONDITIONED.get(optimizer.name, {})
 
 
 def _expected(optimizer: tp.Optimizer, choice: dict[str, str]) -> list[tuple[list[Any], list[Any]]]:

@@ -128,7 +128,7 @@ def test_unusual_texts_that_are_right(text: str) -> None:
     (HEAD + "  x' = x - lr*(" + " + ".join(["g"]*2000) + ")\n", "too-long"),
     (HEAD + "  x' = x - lr*(" + "\n    + ".join(["g"]*2000) + ")\n", "too-deep"),
     (HEAD + "  x' = x - lr*g*" + "-"*2000 + "1\n", "too-deep"),
-    (HEAD + "  x' = x - lr*" + "^1"*2000 + "\n", "unfinished"),
+    (HEAD + "  x' = x - lr*" + "^1"*2000 + "\n", "unexpected"),
     (HEAD + "  x' = x - lr*g" + "^1"*2000 + "\n", "too-deep"),
     (HEAD + "  fn f(a) = a*a\n  x' = x - lr*" + "f("*60 + "g" + ")"*60 + "\n", "too-deep"),
     (HEAD + "  x' = x - lr*" + "clip("*120 + "g" + ", 0, 1)"*120 + "\n", "too-deep"),

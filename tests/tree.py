@@ -16,6 +16,9 @@ from thetaprime.interpret import advance, evaluation, start
 
 Tree = dict[str, Any]
 
+# keras reads its backend when it is first imported.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
 _RANDOM = np.random.default_rng(20240)
 # In the order of their names, as backends walk a dict: a draw depends on the tensor's number.
 LEAVES: Tree = {
@@ -125,7 +128,6 @@ def run_optax(tx: Any, steps: int = 20, value: Any = None, evaluate: Any = None)
 
 def run_keras(make: Any, steps: int = 20) -> list[Tree]:
     """``make()`` is a keras optimizer; keras runs on jax."""
-    os.environ.setdefault("KERAS_BACKEND", "jax")
     import jax
     import keras
 
@@ -140,7 +142,7 @@ def run_keras(make: Any, steps: int = 20) -> list[Tree]:
             for grads in gradients(steps):
                 optimizer.apply([keras.ops.convert_to_tensor(grads[n], dtype="float64")
                                  for n in variables])
-                history.append({n: np.array(v) for n, v in variables.items()})
+                history.append({n: np.array(v.value) for n, v in variables.items()})
         finally:
             keras.config.set_floatx(before)
     return history

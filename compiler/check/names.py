@@ -64,6 +64,11 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
     return report("undefined-name", source, node.span, name=str(node), hints=(hint,), notes=notes)
 
 
+# Functions of the language that this version does not carry.
+LATER = frozenset((
+    "solve", "inv", "chol", "tri_solve", "qr", "eigh", "svd", "polar", "mpow", "expm", "tr", "diag",
+    "triu", "kron", "unfold", "outer", "argmin", "qp", "root", "eigs", "cg", "mix", "retract",
+    "transport", "rgrad", "mirror", "mirror_inv", "breg", "sphere", "choose", "perm"))
 _GIVEN = {"g": "the gradient of this step", "G": "the gradient of this step",
           "t": "the number of this step", "loss": "the loss of this step"}
 _OLD = ("t", "k", "i", "n", "old", "prev", "tm1")
@@ -90,6 +95,8 @@ def _check_call(
     if op in REDUCTIONS and not node.over and not (op in OPS and len(node.args) > 1):
         shown = ", ".join(spec_text(a) for a in node.args)
         return [needs_over(op, shown, source, node.span)]
+    if op in LATER and op not in functions:
+        return [report("not-yet", source, head, what=f"`{op}` is")]
     if op in OPS or op in REDUCTIONS:
         least, most = OPS[op].arity if not node.over else (1, 1)
         if not least <= len(node.args) <= most:

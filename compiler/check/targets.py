@@ -139,5 +139,5 @@ def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
         for fact in facts:
             for expr in (fact.left, fact.right):
                 if expr is not None:
-                    yield from check_symbols(expr, known | words | brought, tables.functions, source,
-                                             tables.point)
+                    yield from check_symbols(expr, known | words | brought, tables.functions,
+                                             source, tables.point)
