@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from lark import Token, Transformer
 
@@ -115,8 +115,7 @@ class Builder(Transformer[Token, Any]):
     def spec(self, c: Children) -> SpecRef:
         refs = _nodes(c, SpecRef, *_EXPR)
         on = refs.pop() if _tokens(c, "ON") else None
-        numbers = {id(t): Num(str(t), span=_span([t])) for t in _tokens(c, "NUMBER")}
-        args = [numbers.get(id(x), x) for x in c
+        args = [Num(str(x), span=_span([x])) if isinstance(x, Token) else x for x in c
                 if (isinstance(x, Token) and x.type == "NUMBER") or any(x is r for r in refs)]
         return SpecRef(str(c[0]), tuple(args), tuple(_nodes(c, Binding)), on, _span(c))
 
@@ -155,7 +154,7 @@ class Builder(Transformer[Token, Any]):
         return Choices(tuple(_names(c)), _span(c))
 
     def state(self, c: Children) -> StateDecl:
-        how = "~" if any(x == "~" for x in c if isinstance(x, Token)) else (
+        how: Literal["=", "first", "~"] = "~" if any(x == "~" for x in c if isinstance(x, Token)) else (
             "first" if _tokens(c, "FIRST") else "=")
         return StateDecl(_names(c)[0], _one(c, TypeName), how, _one(c, *_EXPR), _span(c), str(c[1]))
 
@@ -163,7 +162,8 @@ class Builder(Transformer[Token, Any]):
         return ConstDecl(_names(c)[0], _one(c, TypeName), c[-1], _span(c), str(c[1]))
 
     def type(self, c: Children) -> TypeName:
-        words, axes = [], []
+        words: list[str] = []
+        axes: list[str] = []
         inside = False
         for token in c:
             inside = inside or token == "["

@@ -37,6 +37,17 @@ READING: dict[str, Code] = {
         ("`{fixed}`",),
         reason="A line is an equation `NAME = ...`, or starts with one of: hyper, state, const, "
                "axis, param, train, eval, if, else, every, hold, fn, override, claim, cite, note."),
+    "one-range": Code(
+        "hyperparameters of one line share one range", "a second one after the range",
+        ("`{fixed}`, on a line of its own",),
+        reason="`hyper b1 = 0.9, b2 = 0.999 in [0, 1)`: the range ends the line."),
+    "else-if": Code(
+        "there is no `{found}` block", "`else:` stands alone", ("{fixed}",),
+        reason="Inside of a formula, `if c then a else if d then b else e` goes on; blocks are "
+               "nested instead."),
+    "equality": Code(
+        "conditions compare with `==`", "`=` defines", ("`{fixed}`",),
+        reason="`=` stands once in a line, between a name and its formula."),
     "left-side": Code(
         "the left side of an equation is one name", "more than a name",
         ("solve it for the new value: `{target}' = ...`",),

@@ -84,7 +84,7 @@ class Context:
         if name not in self.states:
             return name
         # x[t+1] somewhere makes x[t] the old value; else x[t-1] is, and x[t] the new one.
-        forward = re.search(rf"(?:\b{name}|theta|w)(?:_?[\[{{]\s*[tkni]\s*\+|[ₜₖ]₊)", self.text)
+        forward = re.search(rf"(?:\b{name}|theta|w)(?:_?[\[({{]\s*[tkni]\s*\+|[ₜₖ]₊)", self.text)
         new = moved[1] == "+1" or (moved[1] is None and not forward)
         return name + "'" * new
 
@@ -172,6 +172,9 @@ def _subscripts(text: str, context: Context) -> str:
     text = re.sub(rf"({NAME}?)([ₜₖ](?:[₊₋]₁)?)(?![{subscripts}])",
                   lambda m: context.at_step(m[1], "".join(_SUBSCRIPT_TIME[c] for c in m[2])), text)
     text = re.sub(rf"({NAME}?)_\{{([^}}]*)\}}", lambda m: context.at_step(m[1], m[2]), text)
+    text = re.sub(rf"\b({NAME})\(\s*([tkn]\s*(?:[-+]\s*1)?)\s*\)",
+                  lambda m: context.at_step(m[1], m[2])
+                  if context.own(m[1]) in {*context.states, "g"} else m[0], text)
     return re.sub(rf"({NAME})\[\s*([tkni]\s*(?:[-+]\s*1)?)\s*\]",
                   lambda m: context.at_step(m[1], m[2]), text)
 
@@ -181,6 +184,7 @@ def _assignments(text: str, context: Context) -> str:
         name = context.own(name) if name in ("theta", "w", "p", "params") else name
         return name + "'" * (name in context.states)
 
+    text = re.sub(rf"^(\s*(?:hyper|state|const)\s+{NAME})\s*:=\s*", r"\1 = ", text)
     text = re.sub(rf"^(\s*)({NAME})'?\s*(?::=|<-|==)\s*",
                   lambda m: f"{m[1]}{target(m[2])} = ", text)
 

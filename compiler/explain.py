@@ -87,7 +87,7 @@ class _Place:
 
 def _say(place: _Place, token: Token | None) -> Diagnostic:
     """The diagnostic for an unexpected token; None is the end of the line."""
-    for rule in (_header, _declaration, _conditional, _left_side, _operator):
+    for rule in (_header, _hyper, _declaration, _conditional, _left_side, _operator, _mark):
         found = rule(place, token)
         if found is not None:
             return found
@@ -133,8 +133,24 @@ def _declaration(place: _Place, token: Token | None) -> Diagnostic | None:
     if later is not None:
         at = place.span.start - place.column + later.start(1)
         return place.report("not-yet", Span(at, at + len(later[1])), what=f"`{later[1]}` is")
+    if start is not None and word in ("cite", "note") and place.column >= start.end():
+        text = line[start.end():].strip(" \"'")
+        return place.report("unexpected", found=f"`{_shown(place)}`",
+                            expected="a text in double quotes", hints=(f'`{word} "{text}"`',))
+    typed = re.match(r"(\s*state\s+\w+)\s*=\s*(scalar|per\s+\w+)\s+(.+)", line)
+    if typed is not None:
+        return place.report("unexpected", found=f"`{_shown(place)}`",
+                            expected="the type before `=`",
+                            hints=(f"`{typed[1].strip()} : {typed[2]} = {typed[3]}`",))
+    if start is not None and word in ("state", "const") and token == ",":
+        name, value = line[start.end():].split(",")[0].strip(), line.rpartition("=")[2].strip()
+        return place.report("unexpected", found="`,`", expected="one name a line",
+                            hints=(f"`{word} {name} = {value or 0}`, and a line for each other",))
     if token is not None and token.type == "RETURN":
         value = line.split("return", 1)[1].strip()
+        if value in (f"{place.context.point}'", place.context.point):
+            return place.report("habit-python", found="return", fixed="leave it out: what the "
+                                f"equations say of `{place.context.point}'` is the result")
         return place.report("habit-python", found="return",
                             fixed=f"an equation gives the new value: `{place.context.point}' = "
                                   f"{corrected(value, place.context)}`")
@@ -172,7 +188,73 @@ def _declaration(place: _Place, token: Token | None) -> Diagnostic | None:
     return None
 
 
+def _hyper(place: _Place, token: Token | None) -> Diagnostic | None:
+    """Ranges that stand where they should not."""
+    line, rest = place.code, place.code[place.column:]
+    if token is None or not re.match(r"\s*(?:override\s+)?hyper\b", line):
+        return None
+    head = line[:place.column].rstrip()
+    interval = re.match(r"[\[(][^\[\](){}]*,[^\[\](){}]*[\])]\s*$", rest)
+    if token == "," and re.search(r"\bin\b.*[\])}]$", head):
+        return place.report("one-range", fixed="hyper " + rest.strip(" ,"))
+    if interval and head.endswith("in") and "," in head:
+        fixed = re.sub(r",\s*in$", " in", head).strip()
+        return place.report("unexpected", found="`,`", expected="no comma before `in`",
+                            hints=(f"`{fixed} {rest}`",))
+    if interval and not head.endswith("in"):
+        return place.report("unexpected", found=f"`{_shown(place)}`", expected="`in`",
+                            hints=(f"`{head.strip()} in {rest}`",))
+    moved = re.match(r"(.*?)\s+(in\b.*)$", head)
+    if token == "=" and moved is not None:
+        return place.report("unexpected", found="`=`", expected="the default before the range",
+                            hints=(f"`{moved[1].strip()} {rest.strip()} {moved[2]}`",))
+    if token.type == "STRING":
+        return place.report("unexpected", found="`\"`", expected="a word without quotes",
+                            hints=(f"`{place.line.strip().replace(chr(34), '')}`",))
+    if token.type == "NUMBER" and re.search(r"\bin\s*\{[^}]*$", head):
+        return place.report("unexpected", found=f"`{_shown(place)}`", expected="a word",
+                            hints=("a set holds words; numbers have a range: `in [1, 5]`",))
+    return None
+
+
+def _mark(place: _Place, token: Token | None) -> Diagnostic | None:
+    """Single characters that other notations put into formulas."""
+    shown, expected = _shown(place), place.expected
+    before = place.code[:place.column]
+    hint = ""
+    if token is None:
+        return None
+    if shown == "'" and not before.strip():
+        hint = f'`"{place.line.strip().strip(chr(39))}"`'
+    elif shown == "'" and before.endswith("'"):
+        hint = f"one prime: `{before.strip()}`"
+    elif shown == "+" and "NUMBER" in expected:
+        hint = "leave the sign out"
+    elif token == "=" and re.search(r"\(.*\b\w+\s*$", before):
+        hint = "arguments have no names; a reduction says `over tensor`, `over model` or an axis"
+    if not hint:
+        return None
+    wanted = next((words for name, words in _WANTED if name in expected), "something else")
+    return place.report("unexpected", found=f"`{shown}`", expected=wanted, hints=(hint,))
+
+
 def _conditional(place: _Place, token: Token | None) -> Diagnostic | None:
+    shown, line = _shown(place), place.code
+    if token is not None and token.type == "IF" and re.match(r"\s*else\s+if\b", line):
+        return place.report("else-if", found="else if", fixed="`else:`, and the `if` block "
+                            "indented under it")
+    if shown == "elif":
+        return place.report("else-if", found="elif", fixed="in a formula: `if c then a else if d "
+                            "then b else e`")
+    if token == "=" and re.search(r"\bif\b", line[:place.column]) and (
+            {"THEN", "_COLON"} & place.expected):
+        return place.report("equality", fixed=(
+            line[:place.column] + "=" + line[place.column:]).strip())
+    if shown == "then" and "_COLON" in place.expected:
+        return place.report("unexpected", found="`then`", expected="`:`", hints=(
+            f"`{line[:place.column].strip()}:`, and equations indented under it",))
+    if token is not None and token.type == "IF" and "SUM" in place.expected:
+        return place.report("habit-ternary", fixed="if c then a else b")
     if token is not None and token.type == "COMPARE":
         operand = r"([^\W\d]\w*'?|[\d.]+|\([^()]*\))"
         compare = r"\s*(<=|>=|==|!=|<|>)\s*"
@@ -200,7 +282,7 @@ def _left_side(place: _Place, token: Token | None) -> Diagnostic | None:
 def _operator(place: _Place, token: Token | None) -> Diagnostic | None:
     if token is None or "SUM" not in place.expected:
         return None
-    if re.match(r"[\w(]", _shown(place)) and "=" in place.code[:place.column]:
+    if re.match(r"[^\W_]|\(", _shown(place)) and "=" in place.code[:place.column]:
         head, equals, formula = place.code.partition("=")
         return place.report("missing-operator",
                             fixed=(head + equals + with_products(formula)).strip())

@@ -26,7 +26,8 @@ class Habit:
 # Tried in this order at every place of a line; texts and comments are blanked out before.
 HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, code in (
     (r"\\(?:[A-Za-z]+|[|,;!])(?:_\{?\d+\}?)?", "habit-latex"),
-    (rf"^\s*{_NAME}'?\s*(?P<at>:=)", "habit-assign"),
+    (rf"^\s*(?:(?:hyper|state|const)\s+)?{_NAME}'?\s*(?P<at>:=)", "habit-assign"),
+    (rf"^\s*(?P<at>{_NAME}\(\s*[tkn]\s*(?:[-+]\s*1)?\s*\))\s*=(?!=)", "habit-index"),
     (rf"^\s*{_NAME}'?\s*(?P<at>==)", "habit-assign"),
     (rf"^\s*{_NAME}'?\s*(?P<at>(?:\*\*|//|[-+*/])=)", "habit-augmented"),
     (r"\*\*", "habit-power"),
@@ -48,9 +49,10 @@ HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, 
     (r"%", "habit-modulo"),
     (r"//", "habit-comment"),
     (rf"^\s*{_NAME}'?\s*(?P<at><-|←)", "habit-arrow"),
-    (r"^\s*(?P<at>def|lambda|for(?! axis\b)|while|import|from|class|with|assert|print|elif)\b"
+    (r"^\s*(?P<at>def|lambda|for(?! axis\b)|while|import|from|class|with|assert|print)\b"
      r"(?!'?\s*=)", "habit-python"),
     (r"\blambda\b(?=[^=]*:)", "habit-python"),
+    (r"^\s*(?P<at>elif)\b(?!'?\s*=)", "else-if"),
     (r"^\s*(?P<at>if\b.*:)\s*\S", "habit-python"),
     (r"\^T\b", "habit-transpose"),
     (r"(?<!\d)\.[*/^]", "habit-elementwise"),
@@ -67,7 +69,6 @@ _PYTHON = {
            "`x' = x - lr*g`",
     "lambda": "a function is a line of its own: `fn f(a) = ...`",
     "for": "a spec is one step for every entry of every tensor: no loop over parameters is needed",
-    "elif": "put an `if` block into the `else` block; in a formula, `else if c then a else b`",
     "if": "in a formula: `if c then a else b`; a block starts on the line below",
     "with": "`optimizer NAME = OTHER with lr = 1` sets hyperparameters of another spec",
     "import": "nothing is imported: the functions of the language and of the prelude are there",
@@ -127,6 +128,8 @@ def _in_line(
             facts["fixed"] = _PYTHON.get(text.split()[0].rstrip(":"), "a spec has equations only: "
                                          "`x' = x - lr*g`")
             facts["found"] = text.split()[0]
+        elif code == "else-if":
+            facts["fixed"] = "`else:`, and the `if` block indented under it"
         elif "over tensor" in fixed and " over " not in line:
             hints = tuple(h.format(**facts) for h in CODES[code].hints)
             facts["hints"] = (*hints, "or `over model`, where all parameters count together")

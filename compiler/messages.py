@@ -29,7 +29,7 @@ CODES: dict[str, Code] = {
         reason="A state must say what it is after the step."),
     "not-a-state": Code(
         "`{name}` is not a state, so that it has no value after the step", "no prime here",
-        ("leave out the prime: `{name}`; or declare `state {name} = 0`",),
+        ("declare `state {name} = 0`; or leave out the prime: `{name}`",),
         reason="Only states and the parameter have a value before and one after the step."),
     "state-without-prime": Code(
         "an equation defines the new value, `{name}'`", "`{name}` is the value before the step",

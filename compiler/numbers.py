@@ -47,7 +47,8 @@ class Field:
 
 
 def _objectwise(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
-    return np.frompyfunc(function, arity, 1)
+    wrapped: Callable[..., Any] = np.frompyfunc(function, arity, 1)
+    return wrapped
 
 
 def _exact(value: Any) -> Any:

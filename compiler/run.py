@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from thetaprime.arguments import CallError
-from thetaprime.describe import draws
+from thetaprime.arguments import CallError, draws
 from thetaprime.optimizer import Optimizer
 from thetaprime.problems import PROBLEMS, NoData, Problem
 from thetaprime.trial import Result, Tick, run_jax, run_numpy

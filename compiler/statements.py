@@ -229,11 +229,11 @@ def _statement(
         taken = then if chosen == TRUE else otherwise
         return [s for inner in taken
                 for s in _statement(inner, source, ready, tables, program, under)]
-    sides = [
+    first, second = (
         [s for inner in side
          for s in _statement(inner, source, ready, tables, program, _both(under, when))]
-        for side, when in ((then, chosen), (otherwise, Apply("not", (chosen,), span=chosen.span)))]
-    return [_balanced(chosen, *sides, source, tables)] if any(sides) else []
+        for side, when in ((then, chosen), (otherwise, Apply("not", (chosen,), span=chosen.span))))
+    return [_balanced(chosen, first, second, source, tables)] if first or second else []
 
 
 def _both(one: Expr, other: Expr) -> Expr:

@@ -16,7 +16,7 @@ import pytest
 
 import thetaprime as tp
 from tests import references_a, references_adam
-from tests.test_libraries import of_library, theirs
+from tests.test_libraries import theirs
 from tests.tree import LEAVES, compare, gradients, run_interpreter, run_optax
 from thetaprime.format import format_text
 

@@ -53,6 +53,8 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
         hint = f"here it is called `{habit}`"
     elif habit in names:
         hint = f"did you mean `{habit}`?"
+    elif not node.prime and node.name in names:
+        hint = f"declare `state {node.name} = 0`: its value before the first step"
     elif near:
         hint = f"did you mean `{near}`?"
     else:
@@ -114,6 +116,10 @@ def _check_call(
 def needs_over(name: str, args: str, source: Source, span: Span) -> Diagnostic:
     """A reduction that does not say what it runs over; ``args`` is what it reduces."""
     known = name == "norm"
+    given, _, last = args.rpartition(", ")
+    if given and last in ("tensor", "model"):
+        return report("needs-over", source, span, name=name,
+                      hints=(f"`{name}({given} over {last})`",))
     found = report("needs-over", source, span, name=name, args=args or "x",
                    tensor=" as in LARS" if known else " for one number per tensor",
                    model=" as in gradient clipping" if known else " for one in all")

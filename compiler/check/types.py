@@ -18,6 +18,12 @@ from thetaprime.source import Source, Span
 from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
 
 
+# Extents by other names.
+_MEANT = {"layer": "tensor", "layers": "tensor", "param": "tensor", "parameter": "tensor",
+          "tensors": "tensor", "all": "model", "network": "model", "params": "model",
+          "parameters": "model", "global": "model", "everything": "model", "entries": "tensor"}
+
+
 @dataclass
 class Typing:
     """The types of symbols so far; problems are gathered."""
@@ -69,8 +75,9 @@ class Typing:
         for over in expr.over:
             before = typed(result)
             if over not in ("model", "tensor") and over not in self.axes:
+                near = _MEANT.get(over)
                 self.problems.append(report("over-unknown", source, _over(expr, over, source),
-                                            name=over))
+                                            name=over, hints=(f"`over {near}`",) if near else ()))
                 return replace(expr, type=SCALAR)
             after = reduced(before, over)
             if after == before.of_kind("real"):
