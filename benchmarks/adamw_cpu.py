@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +155,49 @@ def measure(size: int, rounds: int) -> dict[str, list[float]]:
     return seconds
 
 
+def machine() -> dict[str, Any]:
+    """When and where this was measured."""
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines()
+             if line.startswith("model name")] if info.exists() else [platform.processor()]
+    versions = {}
+    for package in ("numpy", "jax", "optax", "torch"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return {"date": time.strftime("%Y-%m-%d"), "cpu": names[0], "cores": os.cpu_count(),
+            "python": platform.python_version(), "versions": versions}
+
+
+def page(report: dict[str, Any]) -> str:
+    """The table as a page; written by the benchmark alone."""
+    seconds = report["seconds"]
+    ours = statistics.median(seconds["thetaprime, NumPy"])
+    rows = []
+    for name, values in seconds.items():
+        value = statistics.median(values)
+        rate = 4*MOVED*report["size"]/value/1e9
+        rows.append(f"| {name} | {1e3*value:.1f} | {1e3*min(values):.1f} | {rate:.1f} | "
+                    f"{value/ours:.2f} |")
+    versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
+    return "\n".join([
+        "# Performance", "",
+        "Written by `python benchmarks/adamw_cpu.py --page docs/performance.md`; not edited by "
+        "hand.", "",
+        f"AdamW on one tensor of {report['size']:,} float32 parameters, all contenders in turn in "
+        f"one run, medians of {report['rounds']} rounds.",
+        f"{report['date']}, {report['cores']} cores of {report['cpu']}, Python "
+        f"{report['python']}, {versions}.", "",
+        "| | ms a step | fastest | GB/s | time/ours |", "| - | -: | -: | -: | -: |", *rows, "",
+        "GB/s counts the 28 bytes a parameter that a step must move. The last row is a copy that "
+        "moves as many.", ""])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--size", type=int, default=10_000_000, help="entries of the tensor")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as Markdown")
     options = parser.parse_args()
     seconds = measure(options.size, options.rounds)
     median = {name: statistics.median(values) for name, values in seconds.items()}
@@ -166,9 +208,11 @@ def main() -> None:
         rate = 4*MOVED*options.size/value/1e9
         print(f"{name:28}{1e3*value:9.2f}{1e3*min(seconds[name]):9.2f}{rate:8.1f}"
               f"{value/ours:11.2f}")
+    report = {"size": options.size, "rounds": options.rounds, **machine(), "seconds": seconds}
     if options.json:
-        report = {"size": options.size, "rounds": options.rounds, "seconds": seconds}
-        options.json.write_text(json.dumps(report, indent=1), "utf-8")
+        options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    if options.page:
+        options.page.write_text(page(report), "utf-8")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,16 @@ ALIASES: dict[str, tuple[str, ...]] = {
 T = TypeVar("T")
 
 
+def candidates(name: str, known: Iterable[str]) -> list[str]:
+    """The hyperparameters of a spec that the ecosystem calls ``name``."""
+    return [n for n in known if name in ALIASES.get(n, ())]
+
+
 def spec_names(given: Mapping[str, T], known: Iterable[str]) -> tuple[dict[str, T], list[str]]:
     """The hyperparameters by the spec's own names, and the names that mean nothing to it.
 
-    A name of the spec itself always wins over an alias; ``betas`` is a pair.
+    A name of the spec itself always wins over an alias; an alias that could mean two of them
+    means none (``alpha`` in a spec with ``lr`` and ``rho``); ``betas`` is a pair.
     """
     own = list(known)
     found: dict[str, T] = {}
@@ -38,9 +44,9 @@ def spec_names(given: Mapping[str, T], known: Iterable[str]) -> tuple[dict[str, 
         elif name == "betas" and isinstance(value, tuple | list):
             found.update(zip([n for n in ("b1", "b2", "b3") if n in own], value, strict=False))
         else:
-            match = next((n for n in own if name in ALIASES.get(n, ()) and n not in given), None)
-            if match is None:
-                unknown.append(name)
+            meant = candidates(name, own)
+            if len(meant) == 1 and meant[0] not in given:
+                found[meant[0]] = value
             else:
-                found[match] = value
+                unknown.append(name)
     return found, unknown

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from thetaprime.aliases import spec_names
+from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, closest, render
@@ -171,8 +171,8 @@ class Optimizer:
         known = [*names, "seed"] if draws(self.step()) else names
         found, unknown = spec_names(given, known)
         for name in unknown:
-            near = closest(name, names)
-            hint = f"did you mean `{near}`?" if near else f"it has {', '.join(names) or 'none'}"
+            near = " or ".join(candidates(name, names)) or closest(name, names)
+            hint = f"did you mean {near}?" if near else f"it has {', '.join(names) or 'none'}"
             raise CallError("bad-setting", f"`{self.name}` has no hyperparameter `{name}`", hint)
         choices = {n: v for n, v in found.items() if n in self.choices}
         for name, value in choices.items():

@@ -49,7 +49,7 @@ def of(path: str, **settings: Any) -> Made:
 
 
 def timm_(path: str, **settings: Any) -> Made:
-    """``module.Class`` of timm.optim, whose modules need torch only: timm itself needs torchvision."""
+    """``module.Class`` of timm.optim, whose modules need torch only; timm needs torchvision."""
     module, _, name = path.partition(".")
 
     def run(evaluate: bool = False) -> list[Tree]:

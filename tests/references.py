@@ -1,8 +1,8 @@
 """Update rules in plain float64 NumPy, written from the papers' formulas and not from our specs.
 
-They stand in where no library has the right rule. A rule is a generator: ``rule(x, grads, **hypers)``
-takes the first point and the gradients, and yields the point after each step, or a pair: the point
-of training and the point to evaluate. `per_tensor` runs it on every tensor by itself, `whole` on
+They stand in where no library has the right rule. A rule is a generator: ``rule(x, grads,
+**hypers)`` takes the first point and the gradients and yields the point after each step, or a pair, the
+point of training and the point to evaluate. `per_tensor` runs it on every tensor by itself, `whole` on
 the vector of all entries, where a norm is that of the model.
 """
 

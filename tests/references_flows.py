@@ -22,9 +22,10 @@ def aegd(x: Vector, grads: Grads, losses: Sequence[float], lr: float, c: float, 
         yield x
 
 
-def gravity(x: Vector, grads: Grads, lr: float, b: float) -> Steps:
-    """From a zero start: with alpha = 0 the random start is 0."""
-    v = np.zeros_like(x)
+def gravity(x: Vector, grads: Grads, lr: float, alpha: float, b: float, lr0: float,
+            start: Vector) -> Steps:
+    """``start``: a standard normal draw."""
+    v = alpha / lr0 * start
     for t, g in enumerate(grads, 1):
         decay = (b * t + 1) / (t + 2)
         v = decay * v + (1 - decay) * g / (1 + (g * np.max(np.abs(g))) ** 2)

@@ -19,6 +19,7 @@ from thetaprime.diagnostics import SpecError, render
 from thetaprime.format import format_text
 from thetaprime.library import shipped
 from thetaprime.messages import CODES
+from thetaprime.parse import parse_expression, parse_spec_reference
 from thetaprime.pipeline import check
 from thetaprime.source import Source
 
@@ -53,6 +54,16 @@ def test_random_text(text: str) -> None:
 @given(st.lists(st.sampled_from(WORDS), max_size=80))
 def test_random_words_of_specs(words: list[str]) -> None:
     judge("optimizer A\n  " + " ".join(words))
+
+
+@QUICK
+@given(st.lists(st.sampled_from(WORDS), max_size=20).map("".join))
+def test_formulas_and_names_of_the_command_line(text: str) -> None:
+    for read in (parse_expression, parse_spec_reference):
+        try:
+            read(Source("<call>", text))
+        except SpecError as error:
+            assert all(render(d) for d in error.diagnostics)
 
 
 @st.composite
@@ -203,6 +214,7 @@ def test_reading_a_spec_runs_nothing_of_it() -> None:
 import sys
 import difflib
 import thetaprime as tp
+from thetaprime.parse import parse_expression, parse_spec_reference
 from thetaprime.pipeline import check
 from thetaprime.source import Source
 check(tp.load("adamw").source)

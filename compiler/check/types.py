@@ -17,7 +17,6 @@ from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
 from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
 
-
 # Extents by other names.
 _MEANT = {"layer": "tensor", "layers": "tensor", "param": "tensor", "parameter": "tensor",
           "tensors": "tensor", "all": "model", "network": "model", "params": "model",
