@@ -13,7 +13,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "b2": ("beta2", "beta_2"),
     "b3": ("beta3", "beta_3"),
     "b": ("beta", "decay"),
-    "mu": ("momentum", "decay", "beta"),
+    "mu": ("momentum", "beta"),
     "rho": ("decay", "alpha", "decay_rate"),
     "eps": ("epsilon",),
     "damp": ("dampening",),
@@ -44,8 +44,8 @@ def spec_names(given: Mapping[str, T], known: Iterable[str]) -> tuple[dict[str, 
         elif name == "betas" and isinstance(value, tuple | list):
             found.update(zip([n for n in ("b1", "b2", "b3") if n in own], value, strict=False))
         else:
-            meant = candidates(name, own)
-            if len(meant) == 1 and meant[0] not in given:
+            meant = [n for n in candidates(name, own) if n not in given]
+            if len(meant) == 1:
                 found[meant[0]] = value
             else:
                 unknown.append(name)

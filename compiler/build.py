@@ -154,8 +154,9 @@ class Builder(Transformer[Token, Any]):
         return Choices(tuple(_names(c)), _span(c))
 
     def state(self, c: Children) -> StateDecl:
-        how: Literal["=", "first", "~"] = "~" if any(x == "~" for x in c if isinstance(x, Token)) else (
-            "first" if _tokens(c, "FIRST") else "=")
+        how: Literal["=", "first", "~"] = "first" if _tokens(c, "FIRST") else "="
+        if any(x == "~" for x in c if isinstance(x, Token)):
+            how = "~"
         return StateDecl(_names(c)[0], _one(c, TypeName), how, _one(c, *_EXPR), _span(c), str(c[1]))
 
     def constant(self, c: Children) -> ConstDecl:
@@ -302,8 +303,11 @@ class Builder(Transformer[Token, Any]):
     def call(self, c: Children) -> Apply:
         cut = next((i for i, t in enumerate(c) if isinstance(t, Token) and t.type == "OVER"),
                    len(c))
-        over = tuple(_names(c[cut:]))
-        return Apply(canonical(str(c[0])), tuple(_nodes(c[:cut], *_EXPR)), over, span=_span(c))
+        # `grad(x; fresh)`: the batch is part of what is asked for, not an argument.
+        batch = next((i for i, t in enumerate(c) if t == ";"), len(c))
+        over = tuple(_names(c[cut:batch]))
+        op = "; ".join([canonical(str(c[0])), *_names(c[batch:])])
+        return Apply(op, tuple(_nodes(c[:cut], *_EXPR)), over, span=_span(c))
 
     def oracle(self, c: Children) -> Apply:
         return Apply(f"{c[0]}[{', '.join(_names(c[1:]))}]", tuple(_nodes(c, *_EXPR)), span=_span(c))

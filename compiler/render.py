@@ -90,6 +90,9 @@ def _spec_call(expr: Apply, args: list[str]) -> str:
     if not args and not expr.over:
         return expr.op
     over = f" over {', '.join(expr.over)}" if expr.over else ""
+    if "; " in expr.op:
+        name, _, batch = expr.op.partition("; ")
+        return f"{name}({', '.join(args)}{over}; {batch})"
     return f"{expr.op}({', '.join(args)}{over})"
 
 

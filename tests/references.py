@@ -1,9 +1,9 @@
 """Update rules in plain float64 NumPy, written from the papers' formulas and not from our specs.
 
 They stand in where no library has the right rule. A rule is a generator: ``rule(x, grads,
-**hypers)`` takes the first point and the gradients and yields the point after each step, or a pair, the
-point of training and the point to evaluate. `per_tensor` runs it on every tensor by itself, `whole` on
-the vector of all entries, where a norm is that of the model.
+**hypers)`` takes the first point and the gradients and yields the point after each step, or a
+pair, the point of training and the point to evaluate. `per_tensor` runs it on every tensor by
+itself, `whole` on the vector of all entries, where a norm is that of the model.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def nadam(x: Vector, grads: Grads, lr: float, b1: float, b2: float, eps: float,
           psi: float) -> Steps:
     """Dozat, algorithm 2, with mu_t = b1 (1 - 0.96^(t psi)/2)."""
     def mu(t: int) -> float:
-        return b1 * (1 - 0.5 * 0.96 ** (t * psi))
+        return b1 * (1 - 0.5 * math.pow(0.96, t * psi))
 
     m, n = np.zeros_like(x), np.zeros_like(x)
     for t, g in enumerate(grads, 1):

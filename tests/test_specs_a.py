@@ -31,7 +31,7 @@ def falling(k: Any) -> Any:
     return 0.1 / (1 + k)
 
 
-FALLING = {"lr": falling}
+FALLING: dict[str, Any] = {"lr": falling}
 
 # Spec and hyperparameters; the reference is the function of the spec's name.
 NUMPY: list[tuple[str, dict[str, Any]]] = [

@@ -86,9 +86,9 @@ def _check_call(
         return [report("not-yet", source, _operator(node, source), what="matrices are")]
     if op == "list":
         return [report("stray-list", source, node.span)]
-    if op in ORACLES or op.partition("[")[0] in ORACLES:
-        return [report("not-yet", source, node.span,
-                       what=f"`{spec_text(node)}`, asked of the problem at another point, is")]
+    if op in ORACLES or op.partition("[")[0] in ORACLES or ";" in op:
+        what = f"`{spec_text(node)}`, asked of the problem at another point or batch, is"
+        return [report("not-yet", source, node.span, what=what)]
     if node.over:
         if op in OPS and op not in REDUCTIONS:
             return [report("no-over", source, head, name=op)]
