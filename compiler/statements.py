@@ -11,6 +11,7 @@ from thetaprime.decide import FALSE, TRUE, Decide
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expand import Expander
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols
+from thetaprime.hold import held
 from thetaprime.ir import Draw, Equation, First, Statement, When, reads
 from thetaprime.source import NOWHERE, Source, Span
 from thetaprime.syntax import (
@@ -105,7 +106,7 @@ def gather(tables: Tables, decide: Decide) -> Program:
         # What a function brings is not for its caller to use.
         program.inherited.add(equation.target)
     for condition, source in program.holds:
-        _hold(program, condition, source)
+        program.body = held(program.body, condition, source)
     program.problems += expander.problems
     program.states = _ordered(program.states, program.problems)
     return program
@@ -264,44 +265,3 @@ def _balanced(
 
     return When(condition, (*then, *missing(then, otherwise)),
                 (*otherwise, *missing(otherwise, then)), source)
-
-
-def _hold(program: Program, condition: Expr, source: Source) -> None:
-    """``hold when c``: under c every state and the parameter are what they were.
-
-    What c reads is computed before; a new value that it reads goes by the name ``m_step`` there.
-    """
-    maker = {o: s for s in program.body for o in outputs(s)}
-    wanted = list(symbols(condition))
-    before: list[Statement] = []
-    while wanted:
-        made = maker.get(wanted.pop())
-        if made is not None and made not in before:
-            before.append(made)
-            wanted += [s for e in reads(made) for s in symbols(e)]
-    renamed: dict[Sym, Expr] = {
-        o: Sym(f"{o.name}_step", span=o.span) for s in before for o in outputs(s) if o.prime}
-    rest = [s for s in program.body if s not in before]
-    ahead = [_renamed(s, renamed) for s in before]
-    after = [Equation(o, new, source) for o, new in renamed.items()]
-    then = [Equation(o, replace(o, prime=False), source)
-            for s in (*rest, *after) for o in outputs(s) if o.prime]
-    firsts = [s for s in rest if isinstance(s, First)]
-    rest = [s for s in rest if not isinstance(s, First)]
-    program.body = [*ahead, *firsts, When(substitute(condition, renamed), tuple(then),
-                                          (*rest, *after), source)]
-
-
-def _renamed(statement: Statement, names: dict[Sym, Expr]) -> Statement:
-    match statement:
-        case Equation(target, value, source):
-            new = names.get(target, target)
-            assert isinstance(new, Sym)
-            return Equation(new, substitute(value, names), source)
-        case First(target, value, source):
-            return First(target, substitute(value, names), source)
-        case Draw(target, distribution, args, source):
-            return Draw(target, distribution, tuple(substitute(a, names) for a in args), source)
-        case When(condition, then, otherwise, source):
-            return When(substitute(condition, names), tuple(_renamed(s, names) for s in then),
-                        tuple(_renamed(s, names) for s in otherwise), source)
