@@ -64,7 +64,7 @@ def walk_lines(walk: Walk, outputs: set[Sym]) -> list[str]:
     last = max([0, *(level[0] for level in prog.levels.values()),
                 *(p.level[0] for p in prog.passes)])
     tensors = {names[s]: s for s, e in prog.extents.items() if e is Extent.TENSOR}
-    stored = [s for s in outputs if names[s] in tensors]
+    stored = [s for s in sorted(outputs, key=str) if names[s] in tensors]
     parts = [_phase(walk, phase, sweeps) for phase in range(last + 1)]
     parts[last][1].extend(f'leaf["{s.name}"][...] = {names[s]}' for s in stored)
     used = [words(inner) for _, inner, _ in parts]

@@ -51,7 +51,8 @@ def render_error(error: Exception) -> str | None:
             return render_call("unknown-option", f"there is no option `{name}`",
                                [f"did you mean `{near}`?" if near else f"see `{where} --help`"])
         case click.ClickException():
-            headline = error.format_message().rstrip(".")
+            headline = re.sub(r"\.?\s*Choose from:\s*", ": one of ", error.format_message())
+            headline = re.sub(r",\s+", ", ", headline).rstrip(".")
             context = getattr(error, "ctx", None)
             see = [f"see `{context.command_path} --help`"] if context else []
             return render_call("wrong-call", headline[:1].lower() + headline[1:], see)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tests import references as ref
+from tests import references_b as norms
 from tests import references_flows as flows
 from tests.libraries import koz, of, optax_, timm_, torch_
 from tests.references import Rule, per_tensor, whole
@@ -182,6 +183,11 @@ ADAM = [
     at("c-lion", of("lion_pytorch.cautious_lion.Lion", lr=0.1, betas=(0.8, 0.9), weight_decay=0.3),
        lr=0.1, b1=0.8, b2=0.9, wd=0.3),
     hand("c-lion", ref.cautious_lion, lr=0.1, b1=0.8, b2=0.9, wd=0.3),
+    hand("powersign", norms.powersign, lr=0.1, b=0.6, alpha=1.5, f=0.3),
+    hand("addsign", norms.addsign, lr=0.1, b=0.6, alpha=1.5, f=0.3),
+    at("apollo-ma", koz("ApolloDQN", lr=0.1, beta=0.8, eps=1e-3, weight_decay=0.3, warmup_steps=0),
+       lr=0.1, b=0.8, eps=1e-3, wd=0.3),
+    hand("apollo-ma", norms.apollo_ma, lr=0.1, b=0.7, eps=3e-2, least=0.2, wd=0.3),
     hand("grams", ref.grams, extra={"corrected": False}, lr=0.1, eps=1e-2, wd=0.3, **FULL),
     at("grams", koz("Grams", lr=0.1, eps=1e-200, weight_decay=0.3, **BETAS),
        lr=0.1, eps=1e-200, wd=0.3, **FULL),
@@ -222,6 +228,9 @@ MODEL = [
     at("dadapt-adam", of("dadaptation.DAdaptAdam", lr=0.5, eps=1e-2, weight_decay=0.3,
                          decouple=True, d0=0.1, betas=(0.8, 0.9995)),
        lr=0.5, eps=1e-2, wd=0.3, d0=0.1, b1=0.8, b2=0.9995),
+    at("dadapt-adagrad", of("dadaptation.DAdaptAdaGrad"), lr=1.0),
+    at("dadapt-adagrad", of("dadaptation.DAdaptAdaGrad", lr=0.5, momentum=0.8, d0=0.1, eps=1e-2,
+                            weight_decay=0.3), lr=0.5, mu=0.8, d0=0.1, eps=1e-2, wd=0.3),
     at("prodigy", of("prodigyopt.Prodigy"), lr=1.0),
     at("prodigy", of("prodigyopt.Prodigy", lr=0.5, eps=1e-2, weight_decay=0.3, d0=0.1, d_coef=2.0,
                      betas=(0.8, 0.9995)),
@@ -241,6 +250,10 @@ MODEL = [
     at("gravity", koz("Gravity", lr=0.1, alpha=0.0, beta=0.8), lr=0.1, alpha=0.0, b=0.8),
     hand("gravity", flows.gravity, from_draws, lr=0.1, alpha=0.02, b=0.8, lr0=0.4),
     hand("induced-sgd", flows.induced_sgd, whole, lr=0.1, mu=0.8, b=0.7, xi=0.3, wd=0.3),
+    hand("induced-log", norms.induced_log, whole, loss=LOSSES, lr=0.1, mu=0.8, b=0.7, xi=0.3,
+         wd=0.3),
+    hand("induced-rms", norms.induced_rms, whole, lr=0.1, mu=0.8, b=0.7, b2=0.9, xi=0.3, eps=1e-2,
+         wd=0.3),
     hand("nag-gs", flows.nag_gs, lr=0.1, mu=0.7, gam0=1.5),
     hand("nag4", flows.nag4, lr=0.1, mu=0.7, gam=1.5),
     hand("mirror-entropy", flows.mirror_entropy, lr=0.02, mu=0.8),

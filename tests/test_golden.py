@@ -33,11 +33,15 @@ def test_generating_twice_gives_the_same_text(name: str) -> None:
 
 
 def test_the_text_depends_on_no_hash_seed() -> None:
-    code = "import thetaprime as tp; print(tp.load('dadapt-adam').code('numpy'))"
+    code = ("import thetaprime as tp\n"
+            "for name in tp.shipped():\n"
+            "    for target in ('jax', 'numpy'):\n"
+            "        print(tp.load(name).code(target))\n"
+            "    print(tp.load(name).check())")
     texts = {
         subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, check=True,
                        capture_output=True).stdout
-        for seed in ("1", "2")}
+        for seed in ("1", "2", "3")}
     assert len(texts) == 1
 
 

@@ -99,3 +99,50 @@ def test_nesterov_parts_from_its_lookahead_point_when_lr_drops() -> None:
     lookahead = run_interpreter("nesterov-lookahead", 5, lr=drop, mu=0.9)
     compare(plain[:2], lookahead[:2])
     assert max(float(np.max(np.abs(plain[-1][n] - lookahead[-1][n]))) for n in LEAVES) > 0.01
+
+
+LAPROP_INSIDE = """
+optimizer LaPropInside
+  "LaProp as its authors wrote it: lr is averaged with the steps."
+  cite "arXiv:2002.04839; github.com/Z-T-WANG/LaProp-Optimizer, laprop.py"
+  hyper lr = 4e-4 in (0, inf)
+  hyper b1 = 0.9, b2 = 0.999 in [0, 1)
+  hyper eps = 1e-15 in (0, inf)
+  state m = 0
+  state v = 0
+  state e : scalar = 0
+
+  v' = ema(v, g^2, b2)
+  e' = ema(e, lr, b1)
+  m' = ema(m, lr*g/(sqrt(debias(v', b2)) + eps), b1)
+  x' = x - lr/e'*m'
+"""
+
+
+def laprop_inside(lr: Schedule) -> list[dict[str, Any]]:
+    """The past steps with their own lr, relative to the mean of these lr, times the lr of now."""
+    history: list[dict[str, Any]] = []
+    recorded = gradients()
+    for t in range(1, len(recorded) + 1):
+        rates = [lr(k) * 0.9 ** (t - 1 - k) for k in range(t)]
+        point = history[-1] if history else LEAVES
+        change = {n: 0 * x for n, x in LEAVES.items()}
+        for k in range(t):
+            for n in LEAVES:
+                v = sum(0.001 * 0.999 ** (k - i) * recorded[i][n] ** 2 for i in range(k + 1))
+                step = recorded[k][n] / (np.sqrt(v / (1 - 0.999 ** (k + 1))) + 1e-2)
+                change[n] = change[n] + rates[k] / sum(rates) * step
+        history.append({n: point[n] - lr(t - 1) * change[n] for n in LEAVES})
+    return history
+
+
+def test_laprop_parts_from_that_of_its_authors_when_lr_drops() -> None:
+    ours = run_interpreter("laprop", lr=drop, eps=1e-2)
+    theirs = run_interpreter(LAPROP_INSIDE, lr=drop, eps=1e-2)
+    compare(theirs, laprop_inside(drop))
+    compare(ours[:2], theirs[:2])
+    assert max(float(np.max(np.abs(ours[4][n] - theirs[4][n]))) for n in LEAVES) > 1e-3
+
+
+def test_laprop_is_that_of_its_authors_while_lr_stays() -> None:
+    compare(run_interpreter("laprop", lr=0.1), run_interpreter(LAPROP_INSIDE, lr=0.1))
