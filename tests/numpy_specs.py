@@ -6,26 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tests.jax_specs import ADAMW
 from thetaprime.backends.module import load
 from thetaprime.backends.to_numpy import emit
 from thetaprime.pipeline import compile_text
 
-ADAMW = """
-optimizer AdamW
-  "Adam with decoupled weight decay."
-  cite "arXiv:1711.05101, algorithm 2"
-  hyper lr = 1e-3 in (0, inf)
-  hyper b1 = 0.9, b2 = 0.999 in [0, 1)
-  hyper eps = 1e-8 in (0, inf)
-  hyper wd = 1e-2 in [0, inf)
-  state m = 0
-  state v = 0
-  m' = b1*m + (1 - b1)*g
-  v' = b2*v + (1 - b2)*g^2
-  mhat = m' / (1 - b1^t)
-  vhat = v' / (1 - b2^t)
-  x' = x - lr*(mhat/(sqrt(vhat) + eps) + wd*x)
-"""
 SGD = """
 optimizer SGD
   hyper lr in (0, inf)
