@@ -4,8 +4,7 @@
 
 The contenders take turns, one step each in every round, so that a slow spell of the machine hits
 all of them; the table gives medians. What a library is missing for is left out by name. The last
-row is a yardstick: a copy of the bytes that a step must move (read x, g,
-m, v; write x, m, v).
+row is a yardstick: a copy of the bytes that a step must move (read x, g, m, v; write x, m, v).
 """
 
 from __future__ import annotations
@@ -194,8 +193,8 @@ def page(report: dict[str, Any]) -> str:
         f"{report['python']}, {versions}.", "",
         "| | ms a step | fastest | GB/s | time/ours |", "| - | -: | -: | -: | -: |", *rows, "",
         "GB/s counts the 28 bytes a parameter that a step must move. The last row is a copy of as "
-        "many bytes with a thread for each core; a step in place can beat it. The NumPy rows use one thread; XLA and torch use "
-        "all cores.", ""])
+        "many bytes with a thread for each core; a step in place can beat it. The NumPy rows use "
+        "one thread; XLA and torch use all cores.", ""])
 
 
 def main() -> None:
