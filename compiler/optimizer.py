@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -184,9 +185,13 @@ class Optimizer:
 
 
 def load(name_or_path: str | Path) -> Optimizer:
-    """A shipped spec by its name, or a file by its path. Raises CallError, OSError."""
+    """A shipped spec by its name, a file by its path, or ``"AdamW with wd = 0"``: a spec made of
+    another one. Raises CallError, OSError; SpecError at the first use of one that is wrong."""
     text = str(name_or_path)
     path = Path(text)
+    if isinstance(name_or_path, str) and re.search(r"\w\s+with\s", text):
+        name = re.sub(r"\W+", "_", text).strip("_")
+        return Optimizer(Source(text, f"optimizer {name} = {text}\n"))
     if isinstance(name_or_path, Path) or text.endswith(".opt") or "/" in text:
         if path.is_dir():
             raise CallError("wrong-call", f"{text} is a folder, not a spec")

@@ -36,6 +36,14 @@ def test_a_required_hyperparameter_that_is_missing_is_told() -> None:
         tp.load("adam-optax").to_numpy()
 
 
+def test_a_spec_made_of_another_one_can_be_loaded() -> None:
+    made = tp.load("AdamW with wd = 0, b1 = 0.8")
+    assert [h.name for h in made.hypers] == ["lr", "b2", "eps"]
+    assert made.to_numpy(lr=0.1).hyperparameters == {"lr": 0.1}
+    with pytest.raises(tp.SpecError, match="did you mean `wd`"):
+        tp.load("AdamW with wdd = 0").step()
+
+
 def test_a_name_that_python_needs_reaches_both_programs() -> None:
     text = "optimizer A\n  hyper lambda = 0.5, index = 2 in (0, inf)\n  x' = x - lambda*g/index\n"
     optimizer = tp.loads(text)
