@@ -53,16 +53,15 @@ def timm_(path: str, **settings: Any) -> Made:
     module, _, name = path.partition(".")
 
     def run(evaluate: bool = False) -> list[Tree]:
-        make = getattr(_timm_module(module), name)
+        make = getattr(timm_module(module), name)
         return run_torch(lambda params: make(params, **settings))
 
     return "timm", run
 
 
-def _timm_module(name: str) -> ModuleType:
+def timm_module(name: str) -> ModuleType:
+    """A module of timm.optim alone: timm itself imports its models, which need torchvision."""
     full = f"timm.optim.{name}"
-    if full in sys.modules:
-        return sys.modules[full]
     found = find_spec("timm")
     if found is None or not found.submodule_search_locations:
         pytest.skip("timm is not installed")

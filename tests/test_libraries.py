@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import thetaprime as tp
+from tests.libraries import timm_module
 from tests.library_rows import BOUND, CONTRIB, KERAS, LR, RENAMED, ROWS, Row, falling, rising
 from tests.tree import LEAVES, compare, gradients, run_interpreter, run_keras, run_optax, run_torch
 
@@ -42,28 +41,9 @@ def of_library(path: str) -> Callable[..., Any]:
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     if library == "timm":
-        return getattr(timm_module(module), name)
+        pytest.importorskip("torch", reason="torch is not installed")
+        return getattr(timm_module(module.rpartition(".")[2]), name)
     return getattr(importlib.import_module(module), name)
-
-
-def timm_module(name: str) -> ModuleType:
-    """A module of timm.optim alone: timm itself imports its models, which need torchvision."""
-    pytest.importorskip("torch", reason="torch is not installed")
-    before = {n: m for n, m in sys.modules.items() if n.split(".")[0] == "timm"}
-    found = find_spec("timm")
-    assert found is not None
-    assert found.submodule_search_locations is not None
-    root = next(iter(found.submodule_search_locations))
-    for package, folder in (("timm", root), ("timm.optim", f"{root}/optim")):
-        shell = ModuleType(package)
-        shell.__path__ = [folder]
-        sys.modules[package] = shell
-    try:
-        return importlib.import_module(name)
-    finally:
-        for other in [n for n in sys.modules if n.split(".")[0] == "timm"]:
-            del sys.modules[other]
-        sys.modules.update(before)
 
 
 def theirs(path: str, given: dict[str, Any]) -> list[dict[str, Any]]:

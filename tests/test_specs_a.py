@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-import thetaprime as tp
 from tests import references_a, references_adam
 from tests.test_libraries import theirs
 from tests.tree import LEAVES, compare, gradients, run_interpreter, run_optax
-from thetaprime.format import format_text
 
 FOLDERS = ("sgd", "sign", "adaptive", "adam")
 SPECS = {p.stem: p for f in FOLDERS
@@ -206,17 +204,6 @@ def test_a_spec_does_what_a_right_library_does(
     if not path.startswith((OPTAX, KERAS)):
         pytest.importorskip("torch", reason="torch is not installed")
     compare(run_interpreter(spec, **hypers), theirs(path, given))
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_a_spec_is_right_canonical_and_says_where_it_is_from(name: str) -> None:
-    optimizer = tp.load(name)
-    assert str(optimizer.check()) == ""
-    assert format_text(optimizer.source.text) == optimizer.source.text
-    assert optimizer.cites
-    assert optimizer.doc.endswith(".")
-    assert 1 <= len(optimizer.flat.claims) <= 4
-    assert all(h.range is not None for h in optimizer.hypers)
 
 
 def test_amsgrad_without_corrections_is_that_of_optax() -> None:

@@ -17,7 +17,6 @@ import thetaprime as tp
 from tests import references_b as ref
 from tests.references import Rule, per_tensor, whole
 from tests.tree import LEAVES, Tree, compare, gradients, run_interpreter
-from thetaprime.format import format_text
 
 FOLDERS = ("averaging", "cautious", "clipping", "dynamics", "layerwise", "mirror", "parameterfree",
            "variance")
@@ -95,17 +94,6 @@ def test_both_points_of_an_average(
 def test_the_metric_of_the_logarithm(hypers: dict[str, Any]) -> None:
     compare(run_interpreter("induced-log", loss=LOSSES, **hypers),
             whole(ref.induced_log, losses=LOSSES, **hypers))
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_a_spec_is_right_canonical_and_says_where_it_is_from(name: str) -> None:
-    optimizer = tp.load(name)
-    assert str(optimizer.check()) == ""
-    assert format_text(optimizer.source.text) == optimizer.source.text
-    assert optimizer.cites
-    assert optimizer.doc.endswith(".")
-    assert 1 <= len(optimizer.flat.claims) <= 4
-    assert all(h.range is not None for h in optimizer.hypers)
 
 
 # Specs, and what their claims say that they are the same as.

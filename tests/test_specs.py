@@ -1,0 +1,30 @@
+"""What every shipped spec keeps to."""
+
+from __future__ import annotations
+
+import pytest
+
+import thetaprime as tp
+from thetaprime.library import shipped
+
+PAPERS = [name for name, entry in shipped().items() if "libraries" not in str(entry)]
+
+
+@pytest.mark.parametrize("name", tp.shipped())
+def test_a_spec_has_nothing_to_complain_about_and_says_where_it_is_from(name: str) -> None:
+    optimizer = tp.load(name)
+    assert str(optimizer.check()) == ""
+    assert optimizer.cites
+    assert optimizer.doc.endswith(".")
+
+
+@pytest.mark.parametrize("name", PAPERS)
+def test_a_rule_of_a_paper_claims_something_and_bounds_its_hyperparameters(name: str) -> None:
+    optimizer = tp.load(name)
+    assert 1 <= len(optimizer.flat.claims) <= 4
+    assert all(h.range is not None for h in optimizer.hypers)
+
+
+@pytest.mark.parametrize("name", tp.shipped())
+def test_a_spec_finds_itself_by_its_own_name(name: str) -> None:
+    assert tp.load(tp.load(name).name).source.text == tp.load(name).source.text
