@@ -10,7 +10,7 @@ from thetaprime.collect import constant, read_type
 from thetaprime.decide import FALSE, TRUE, Decide
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expand import Expander
-from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols, walk
 from thetaprime.hold import held
 from thetaprime.ir import Draw, Equation, First, Statement, When, reads
 from thetaprime.source import NOWHERE, Source, Span
@@ -82,7 +82,12 @@ def gather(tables: Tables, decide: Decide) -> Program:
     expander = Expander(tables.functions, taken)
 
     def ready(expr: Expr, source: Source) -> Expr:
-        return decide.fold(_oracles(expander.expand(expr, source), tables), source)
+        expanded = expander.expand(expr, source)
+        program.problems += [
+            report("undefined-name", source, node.span, name="loss",
+                   hints=(f"`loss({tables.point})` is the loss of this step",))
+            for node in walk(expanded) if node == Sym("loss")]
+        return decide.fold(_oracles(expanded, tables), source)
 
     for declared, part in tables.states.values():
         _add_state(program, tables, declared, part.source, ready)
@@ -126,7 +131,7 @@ def _names(line: StatementLine) -> Iterator[str]:
 def _oracles(expr: Expr, tables: Tables) -> Expr:
     """``loss(x)`` and ``grad(x)`` at the point that training holds are inputs of the step."""
     point = Sym(tables.point)
-    given = {Apply("loss", (point,)): Sym("loss"),
+    given = {Apply("loss", (point,)): Sym("loss", spelled=f"loss({point})"),
              Apply("grad", (point,)): Sym(tables.gradient)}
 
     def change(node: Expr) -> Expr:

@@ -41,7 +41,7 @@ optimizer Averaged
     "polyak": """
 optimizer Polyak
   hyper lr = 1 in (0, inf)
-  x' = x - lr*loss/(dot(g, g over model) + 1e-12)*g
+  x' = x - lr*loss(x)/(dot(g, g over model) + 1e-12)*g
 """,
     "noisy": """
 optimizer Noisy
