@@ -75,7 +75,7 @@ optimizer Polyak
   hyper b = 0.5 in [0, 1)
   state m = first g
   m' = b*m + (1 - b)*g
-  s = (loss - fstar)/dot(g, g over model) default 0
+  s = (loss(x) - fstar)/dot(g, g over model) default 0
   x' = x - min(s, cap)*m'
 """
 NOISY = """
@@ -173,8 +173,8 @@ optimizer Block
   hyper lr = 0.1 in (0, inf)
   state m = 0
   state best : scalar = inf
-  if loss < best:
-    best' = loss
+  if loss(x) < best:
+    best' = loss(x)
     x' = x - lr*g
     m' = m + g
   else:

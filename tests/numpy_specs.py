@@ -90,7 +90,7 @@ optimizer Heavy
   state xp = x
   state best : scalar = inf
   xp' = x
-  best' = min(best, loss)
+  best' = min(best, loss(x))
   x' = x - lr*g*min(1, best') + mu*(x - xp)
 """
 SYNC = """
