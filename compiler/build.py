@@ -11,8 +11,12 @@ from lark import Token, Transformer
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.source import Span
 from thetaprime.syntax import (
+    Accept,
+    Arm,
     AxisDecl,
+    BatchLine,
     Binding,
+    CaseBlock,
     Change,
     Choices,
     Cite,
@@ -24,8 +28,12 @@ from thetaprime.syntax import (
     EquationLine,
     Evaluate,
     EveryBlock,
+    Exhaustion,
+    Extern,
     Fact,
     File,
+    FoldRange,
+    ForAxis,
     Function,
     Hold,
     HyperItem,
@@ -33,13 +41,22 @@ from thetaprime.syntax import (
     IfBlock,
     Interval,
     Later,
+    LoopBlock,
+    LoopStart,
+    Losses,
+    Many,
     Note,
+    Numerics,
     Override,
     Param,
+    Route,
     SpecRef,
     StateDecl,
+    Store,
     Train,
     TypeName,
+    Until,
+    View,
 )
 
 Children = list[Any]
@@ -113,11 +130,21 @@ class Builder(Transformer[Token, Any]):
                           _span([names[0]]))
 
     def spec(self, c: Children) -> SpecRef:
-        refs = _nodes(c, SpecRef, *_EXPR)
+        refs = _nodes(c, SpecRef, Arm, *_EXPR)
         on = refs.pop() if _tokens(c, "ON") else None
         args = [Num(str(x), span=_span([x])) if isinstance(x, Token) else x for x in c
                 if (isinstance(x, Token) and x.type == "NUMBER") or any(x is r for r in refs)]
         return SpecRef(str(c[0]), tuple(args), tuple(_nodes(c, Binding)), on, _span(c))
+
+    def arm(self, c: Children) -> Arm:
+        return Arm(c[0], c[1], _span(c))
+
+    def arm_otherwise(self, c: Children) -> Arm:
+        return Arm(None, c[1], _span(c))
+
+    def glob(self, c: Children) -> Apply:
+        name = Sym(canonical(str(c[0])), span=_span(c[:1]))
+        return Apply("~", (name,), (str(c[-1])[1:-1],), span=_span(c))
 
     def binding(self, c: Children) -> Binding:
         return Binding(_names(c)[0], c[-1], _span(c))
@@ -168,7 +195,7 @@ class Builder(Transformer[Token, Any]):
         inside = False
         for token in c:
             inside = inside or token == "["
-            if token.type == "NAME":
+            if token.type in ("NAME", "NUMBER"):
                 (axes if inside else words).append(canonical(str(token)))
         return TypeName(" ".join(words), tuple(axes), _span(c))
 
@@ -194,7 +221,92 @@ class Builder(Transformer[Token, Any]):
         cut = next((i for i, t in enumerate(c) if t.type == "OVER"), len(c))
         return tuple(_names(c[:cut])), tuple(_names(c[cut:]))
 
+    def view(self, c: Children) -> View:
+        return View(_names(c)[0], _one(c, TypeName), _span(c))
+
+    def losses(self, c: Children) -> Losses:
+        inside = next((i for i, t in enumerate(c) if t == "["), None)
+        if inside is None:
+            return Losses(tuple(_names(c)), None, _span(c))
+        return Losses((canonical(str(c[1])),), str(c[inside + 1]), _span(c))
+
+    def numerics(self, c: Children) -> Numerics:
+        return Numerics(tuple(_nodes(c, Store)), _span(c[:1]))
+
+    def store(self, c: Children) -> Store:
+        name, dtype, *rounding = _names(c)
+        return Store(name, dtype, rounding[0] if rounding else "", _span(c))
+
+    def extern(self, c: Children) -> Extern:
+        return Extern(_names(c)[0], tuple(_nodes(c, tuple)), c[-1], _span(c))
+
+    def extern_argument(self, c: Children) -> tuple[str, TypeName]:
+        return canonical(str(c[0])), c[1]
+
+    def items(self, c: Children) -> list[Any]:
+        return c
+
+    def case(self, c: Children) -> CaseBlock:
+        return CaseBlock(c[1], tuple(c[2]), _span(c[:2]))
+
+    def otherwise(self, c: Children) -> CaseBlock:
+        return CaseBlock(None, tuple(c[1]), _span(c[:1]))
+
+    def for_axis(self, c: Children) -> ForAxis:
+        axis, of = _names(c)
+        return ForAxis(axis, of, tuple(c[-1]), _span(c[:-1]))
+
+    def route(self, c: Children) -> Route:
+        return Route(tuple(_nodes(c, Arm)), _span(c[:1]))
+
     # Statements.
+
+    def many(self, c: Children) -> Many:
+        return Many(tuple(c[:-1]), c[-1], _span(c))
+
+    def batch(self, c: Children) -> BatchLine:
+        name, how = _names(c)
+        return BatchLine(name, how, _span(c))
+
+    def iterate(self, c: Children) -> LoopBlock:
+        at = next(i for i, x in enumerate(c) if isinstance(x, Token) and x.type == "ITERATE")
+        return LoopBlock("iterate", tuple(c[:at]), c[at + 1], tuple(_nodes(c, LoopStart)),
+                         tuple(c[-1]), span=_span(c[:-1]))
+
+    def search(self, c: Children) -> LoopBlock:
+        at = next(i for i, x in enumerate(c) if isinstance(x, Token) and x.type == "SEARCH")
+        suite = _one(c, list)
+        return LoopBlock("search", tuple(c[:at]), c[at + 2], tuple(_nodes(c, LoopStart)),
+                         tuple(suite), exhaustion=_one(c, Exhaustion),
+                         span=_span([x for x in c if not isinstance(x, Exhaustion)]))
+
+    def fold(self, c: Children) -> LoopBlock:
+        at = next(i for i, x in enumerate(c) if isinstance(x, Token) and x.type == "FOLD")
+        return LoopBlock("fold", tuple(c[:at]), None, tuple(_nodes(c, LoopStart)), tuple(c[-1]),
+                         canonical(str(c[at + 1])), _one(c, FoldRange), span=_span(c[:-1]))
+
+    def fold_range(self, c: Children) -> FoldRange:
+        names = tuple(_names(c))
+        form: Literal["axis", "perm", "range"] = "axis" if len(c) == 1 else "perm"
+        return FoldRange("range" if _tokens(c, "RANGE") else form, names, _span(c))
+
+    def loop_start(self, c: Children) -> LoopStart:
+        return LoopStart(_names(c)[0], _one(c, TypeName), c[-1], _span(c))
+
+    def until(self, c: Children) -> Until:
+        return Until(c[1], _span(c))
+
+    def accept(self, c: Children) -> Accept:
+        return Accept(c[1], tuple(_nodes(c, EquationLine)), _span(c))
+
+    def setting(self, c: Children) -> EquationLine:
+        return EquationLine(c[0], c[1], _span(c))
+
+    def exhaustion_word(self, c: Children) -> Exhaustion:
+        return Exhaustion(_names(c)[0], (), _span(c))
+
+    def exhaustion(self, c: Children) -> Exhaustion:
+        return Exhaustion("", tuple(_nodes(c, EquationLine)), _span(c))
 
     def equation(self, c: Children) -> EquationLine:
         return EquationLine(c[0], c[1], _span(c))
@@ -310,7 +422,13 @@ class Builder(Transformer[Token, Any]):
         return Apply(op, tuple(_nodes(c[:cut], *_EXPR)), over, span=_span(c))
 
     def oracle(self, c: Children) -> Apply:
-        return Apply(f"{c[0]}[{', '.join(_names(c[1:]))}]", tuple(_nodes(c, *_EXPR)), span=_span(c))
+        batch = next((i for i, t in enumerate(c) if t == ";"), len(c))
+        op = "; ".join([f"{c[0]}[{', '.join(_names(c[1:batch]))}]", *_names(c[batch:])])
+        return Apply(op, tuple(_nodes(c, *_EXPR)), span=_span(c))
+
+    def method(self, c: Children) -> Apply:
+        return Apply(f"{canonical(str(c[0]))}.{canonical(str(c[2]))}", tuple(_nodes(c, *_EXPR)),
+                     span=_span(c))
 
     def list(self, c: Children) -> Apply:
         return Apply("list", tuple(_nodes(c, *_EXPR)), span=_span(c))

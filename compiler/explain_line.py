@@ -91,10 +91,6 @@ def _declaration(place: Place, token: Token | None) -> Diagnostic | None:
     line, expected = place.code, place.expected
     start = re.match(r"\s*([^\W\d]\w*)", line)
     word = start[1] if start else ""
-    later = re.search(r"=\s*(iterate|search)\b", line)
-    if later is not None:
-        at = place.span.start - place.column + later.start(1)
-        return place.report("not-yet", Span(at, at + len(later[1])), what=f"`{later[1]}` is")
     if start is not None and word in ("cite", "note") and place.column >= start.end():
         text = line[start.end():].strip(" \"'")
         return place.report("unexpected", found=f"`{_shown(place)}`",

@@ -13,6 +13,7 @@ from thetaprime.source import Source, Span
 
 _TEXT_OR_COMMENT = re.compile(r'"[^"\n]*"|#[^\n]*')
 _NAME = r"[^\W\d]\w*"
+_FOLDED = re.compile(rf"\bfold\s+({_NAME})\s+over\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, 
     (r"\\(?:[A-Za-z]+|[|,;!])(?:_\{?\d+\}?)?", "habit-latex"),
     (rf"^\s*(?:(?:hyper|state|const)\s+)?{_NAME}'?\s*(?P<at>:=)", "habit-assign"),
     (rf"^\s*(?P<at>{_NAME}\(\s*[tkn]\s*(?:[-+]\s*1)?\s*\))\s*=(?!=)", "habit-index"),
-    (rf"^\s*{_NAME}'?\s*(?P<at>==)", "habit-assign"),
+    (rf"^\s*{_NAME}'?\s*(?P<at>==)(?!.*->)", "habit-assign"),
     (rf"^\s*{_NAME}'?\s*(?P<at>(?:\*\*|//|[-+*/])=)", "habit-augmented"),
     (r"\*\*", "habit-power"),
     (rf"\b{_NAME}\.(?:grad|data)\b(?!\()", "habit-attribute"),
@@ -37,7 +38,7 @@ HABITS: tuple[Habit, ...] = tuple(Habit(re.compile(pattern), code) for pattern, 
     (rf"(?:\b{_NAME}'?|(?<=[)\]'\w]))(?<!\d)\.(?!T\b|step\b){_NAME}(?=\()", "habit-method"),
     (rf"{_NAME}?_\{{[^}}]*\}}", "habit-subscript"),
     (rf"{_NAME}?[ₜₖ](?:[₊₋]₁)?", "habit-subscript"),
-    (rf"\b(?<!axis ){_NAME}\[\s*[tkni]\s*(?:[-+]\s*1)?\s*\]", "habit-index"),
+    (rf"\b(?<!axis )(?<!losses ){_NAME}\[\s*[tkni]\s*(?:[-+]\s*1)?\s*\]", "habit-index"),
     (rf"\b(?<!axis )(?!in\b){_NAME}'?(?P<at>\[\s*(?:[-:\d.][^\]]*|[tkni]\s*[-+][^\]]*)?\])",
      "no-index"),
     (r"‖[^‖]*‖?", "habit-bars"),
@@ -87,8 +88,11 @@ def find_habits(source: Source) -> list[Diagnostic]:
     found: list[Diagnostic] = []
     context = Context.of(source.text)
     offset = depth = 0
+    indices = _FOLDED.findall(source.plain)
+    known = re.compile(rf"\bwindow\[|\[(?:{'|'.join(indices)})\]" if indices else r"\bwindow\[")
     for line in blank(source.plain).split("\n"):
-        found += _in_line(source, line.rstrip("\r"), offset, context, depth > 0)
+        here = known.sub(lambda m: " " * len(m[0]), line.rstrip("\r"))
+        found += _in_line(source, here, offset, context, depth > 0)
         depth = max(0, depth + sum(map(line.count, "([{")) - sum(map(line.count, ")]}")))
         offset += len(line) + 1
     return found

@@ -6,6 +6,17 @@ type. Inputs of a step are the point that training holds (``Sym(step.point)``), 
 (``Sym("g")``), the loss there (``Sym("loss")``), the number of the step ``Sym("t")`` (1 at the
 first), the hyperparameters and the states before the step. Outputs are the primed symbols of the
 point and of every state.
+
+What a step asks the problem for beyond that is an application of a row of `ops.ORACLES`:
+``Apply("grad", (y,), ("this",))`` is the gradient at y on this step's batch. ``over`` names the
+batch: ``this``, ``full``, or ``fresh`` (then the last argument is the whole number of the fresh
+batch of this step, from 0), and after it the loss, where the problem has several. An oracle with a
+point takes a quantity with the shape of the parameters.
+
+A model is a tree of tensors, and some statements are for some of them only: ``guard`` is a
+condition on what is known of a tensor before anything runs (``rank``, the lengths of named axes,
+its ``path``). Every target is still defined once: what two guards define differently is joined by
+one ``Apply("case", (guard, value, guard, value, ...))``.
 """
 
 from __future__ import annotations
@@ -64,12 +75,15 @@ class Hyper:
 class State:
     """A quantity kept between steps. ``start`` gives the value before the first step: an
     expression in the starting point ``Sym(point)`` and the hyperparameters, or a `Draw`.
-    A constant has no primed equation in the body."""
+    A constant has no primed equation in the body. ``guard``: tensors that have none keep nothing.
+    ``storage`` is the dtype that it is kept in between steps, and how it is rounded to it."""
 
     name: str
     type: Type
     start: Expr | Draw
     constant: bool = False
+    guard: Expr | None = None
+    storage: tuple[str, str] | None = None
     span: Span = field(default=NOWHERE, compare=False, repr=False)
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
 
@@ -81,6 +95,7 @@ class Equation:
     target: Sym
     value: Expr
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    guard: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +105,73 @@ class First:
     target: Sym
     value: Expr
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    guard: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A random draw; its key depends on (seed, t, target.name) only."""
+    """A random draw; its key depends on (seed, t, target.name) only, inside of loops on their
+    turns too."""
 
     target: Sym
     distribution: Literal["normal", "uniform", "rademacher", "bernoulli"]
     args: tuple[Expr, ...]
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    guard: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class When:
     """A block under a scalar condition. Both branches define the same outputs; a state that a
-    branch leaves alone holds there by an explicit equation ``m' = m``."""
+    branch leaves alone holds there by an explicit equation ``m' = m``. ``rare``: written as
+    `every`, so that the steps between should not pay for it."""
 
     condition: Expr
     then: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    rare: bool = False
 
 
-Statement = Equation | First | Draw | When
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """A value of a loop: ``value`` is ``start`` in the first turn, later what the body made
+    ``value'`` in the turn before; after the loop, ``value`` is what the last turn made it."""
+
+    value: Sym
+    start: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """At most ``turns`` turns of ``body`` (a whole number known before the step runs: numbers,
+    integer hyperparameters, lengths of axes). ``turn`` is 0 in the first. After a turn in which
+    ``until``, a condition that the body defines, is true no other follows. Only the carried values
+    are known outside; names of the body are its own."""
+
+    carries: tuple[Carry, ...]
+    turns: Expr
+    body: tuple[Statement, ...]
+    turn: Sym
+    until: Sym | None = None
+    source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    guard: Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EachAxis:
+    """``body`` once for each axis of each tensor, in order, before which ``carries`` are passed on
+    as in a `Loop`. Inside, the axis has the name ``axis``; quantities whose type has that axis are
+    a family, one for each, and what the body makes of them is such a family outside."""
+
+    axis: str
+    carries: tuple[Carry, ...]
+    body: tuple[Statement, ...]
+    source: Source = field(default=NO_SOURCE, compare=False, repr=False)
+    guard: Expr | None = None
+
+
+Statement = Equation | First | Draw | When | Loop | EachAxis
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +208,14 @@ class Step:
 
 
 def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
-    """Every statement, those inside of blocks too."""
+    """Every statement, those inside of blocks and loops too."""
     for statement in body:
         yield statement
         if isinstance(statement, When):
             yield from statements(statement.then)
             yield from statements(statement.otherwise)
+        elif isinstance(statement, Loop | EachAxis):
+            yield from statements(statement.body)
 
 
 def defined(body: tuple[Statement, ...]) -> tuple[Sym, ...]:
@@ -165,6 +225,10 @@ def defined(body: tuple[Statement, ...]) -> tuple[Sym, ...]:
         if isinstance(statement, When):
             inner = set(defined(statement.otherwise))
             names.update(dict.fromkeys(s for s in defined(statement.then) if s in inner))
+        elif isinstance(statement, Loop | EachAxis):
+            names.update(dict.fromkeys(carry.value for carry in statement.carries))
+            if isinstance(statement, EachAxis):
+                names.update(dict.fromkeys(defined(statement.body)))
         else:
             names[statement.target] = None
     return tuple(names)
@@ -173,10 +237,16 @@ def defined(body: tuple[Statement, ...]) -> tuple[Sym, ...]:
 def reads(statement: Statement) -> tuple[Expr, ...]:
     """The expressions that a statement itself evaluates (a block's: those of its insides too)."""
     match statement:
-        case Equation(_, value, _) | First(_, value, _):
+        case Equation(_, value) | First(_, value):
             return (value,)
-        case Draw(_, _, args, _):
+        case Draw(_, _, args):
             return args
-        case When(condition, then, otherwise, _):
+        case When(condition, then, otherwise):
             inner = (e for s in (*then, *otherwise) for e in reads(s))
             return (condition, *inner)
+        case Loop(carries, turns, body):
+            inner = (e for s in body for e in reads(s))
+            return (*(c.start for c in carries), turns, *inner)
+        case EachAxis(_, carries, body):
+            inner = (e for s in body for e in reads(s))
+            return (*(c.start for c in carries), *inner)

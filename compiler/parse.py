@@ -8,10 +8,11 @@ is read again, so that every error of a file is told at once.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
-from lark import Lark
+from lark import Lark, Token
 from lark.exceptions import UnexpectedInput
 from lark.indenter import DedentError, Indenter
 
@@ -45,6 +46,20 @@ class _Blocks(Indenter):
     INDENT_type = "_INDENT"
     DEDENT_type = "_DEDENT"
     tab_len = TAB
+    always_accept = ("_NL", "_NL_EXHAUSTION")
+
+    def _process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return super()._process(self._ended(token) for token in stream)
+
+    def _ended(self, token: Token) -> Token:
+        """The newline before `on exhaustion` closes the body of the search, wherever between the
+        two that line stands."""
+        if token.type != "_NL_EXHAUSTION":
+            return token
+        indent = len(token.rsplit("\n", 1)[1].expandtabs(TAB))
+        outer = max((level for level in self.indent_level if level < indent), default=0)
+        level = indent if indent in self.indent_level else outer
+        return Token.new_borrow_pos("_NL", f"{token.rsplit(chr(10), 1)[0]}\n{' ' * level}", token)
 
 
 @cache

@@ -10,7 +10,10 @@ from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
 from thetaprime.expr import Expr
 from thetaprime.source import Source, Span
 from thetaprime.syntax import (
+    Accept,
     AxisDecl,
+    BatchLine,
+    CaseBlock,
     Cite,
     Claim,
     ConstDecl,
@@ -19,16 +22,31 @@ from thetaprime.syntax import (
     DrawLine,
     EquationLine,
     Evaluate,
+    Extern,
+    ForAxis,
     Function,
     HyperLine,
     Item,
     Later,
+    LoopBlock,
+    Losses,
+    Many,
     Note,
+    Numerics,
     Override,
+    Route,
     SpecRef,
     StateDecl,
     Train,
+    Until,
+    View,
 )
+
+NOT_YET: dict[type, str] = {
+    Many: "operations with several results are", BatchLine: "`batch` is", LoopBlock: "loops are",
+    Until: "`until` is", Accept: "`accept` is", View: "`view` is", Losses: "`losses` is",
+    Numerics: "`numerics` is", Extern: "`extern` is", CaseBlock: "`case` is",
+    ForAxis: "`for axis` is", Route: "`route` is"}
 
 Find = Callable[[str, Source, Span], tuple[Definition, Source]]
 
@@ -75,6 +93,8 @@ def resolve(
     for item in definition.items:
         if isinstance(item, Later):
             problems.append(report("not-yet", source, item.span, what=f"`{item.word}` is"))
+        elif type(item) in NOT_YET:
+            problems.append(report("not-yet", source, item.span, what=NOT_YET[type(item)]))
     if problems:
         raise SpecError(problems)
     reference = definition.extends or definition.value

@@ -40,9 +40,18 @@ class SpecRef:
     """``AdamW with wd = 0`` · ``SAM(SGD)`` · ``AdamW on clip_norm(1.0)``."""
 
     name: str
-    args: tuple[SpecRef | Expr, ...] = ()
+    args: tuple[SpecRef | Expr | Arm, ...] = ()
     bindings: tuple[Binding, ...] = ()
     on: SpecRef | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """``rank == 2 -> Muon``; without a condition, ``otherwise -> AdamW``."""
+
+    condition: Expr | None
+    spec: SpecRef
     span: Span = _span()
 
 
@@ -189,6 +198,83 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Many:
+    """``Q, R = qr(A)``: an operation with several results."""
+
+    targets: tuple[Sym, ...]
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """``batch B = new``: a batch with a name."""
+
+    name: str
+    how: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopStart:
+    """A value of a loop and what it is before the first turn."""
+
+    name: str
+    type: TypeName | None
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    condition: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """``accept c else s' = s/2``: ends a search, or prepares its next turn."""
+
+    condition: Expr
+    otherwise: tuple[EquationLine, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Exhaustion:
+    """What a search gives when no turn was accepted: a word (``last``) or values."""
+
+    word: str
+    settings: tuple[EquationLine, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class FoldRange:
+    """``tasks`` · ``perm(tasks)`` · ``newest..oldest`` · ``axes``."""
+
+    form: Literal["axis", "perm", "range"]
+    names: tuple[str, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LoopBlock:
+    """``targets = iterate COUNT from starts:`` · ``search at most COUNT`` · ``fold INDEX over
+    RANGE``. ``count`` is None for a fold, whose range has its length."""
+
+    kind: Literal["iterate", "search", "fold"]
+    targets: tuple[Sym, ...]
+    count: Expr | None
+    starts: tuple[LoopStart, ...]
+    body: tuple[StatementLine, ...]
+    index: str = ""
+    over: FoldRange | None = None
+    exhaustion: Exhaustion | None = None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """Replaces what the extended spec says: an equation, a hyperparameter or a state."""
 
@@ -260,10 +346,85 @@ def expressions(node: object) -> Iterator[Expr]:
             pending.extend(getattr(part, f.name) for f in fields(part))
 
 
-StatementLine = EquationLine | DrawLine | IfBlock | EveryBlock | Hold
+@dataclass(frozen=True, slots=True)
+class View:
+    """``view x as matrix[rows, rest]``: the tensors seen along named axes."""
+
+    name: str
+    type: TypeName
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """``losses main, aux``, or ``losses tasks[k]``: an axis of ``length`` losses."""
+
+    names: tuple[str, ...]
+    length: str | None
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """``store v as bfloat16 stochastic``."""
+
+    name: str
+    dtype: str
+    rounding: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    stores: tuple[Store, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Extern:
+    """A function that the user passes; argument names with their types."""
+
+    name: str
+    arguments: tuple[tuple[str, TypeName], ...]
+    result: TypeName
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class CaseBlock:
+    """``case rank >= 2:``; without a condition, the ``otherwise:`` of the cases before it."""
+
+    condition: Expr | None
+    items: tuple[Item, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ForAxis:
+    """``for axis a of x:``: once for each axis of each tensor."""
+
+    axis: str
+    of: str
+    items: tuple[Item, ...]
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Each tensor to an optimizer of its own."""
+
+    arms: tuple[Arm, ...]
+    span: Span = _span()
+
+
+StatementLine = (
+    EquationLine | Many | DrawLine | IfBlock | EveryBlock | Hold | BatchLine | LoopBlock | Until
+    | Accept
+)
 Item = (
     Doc | Cite | Note | Param | AxisDecl | HyperLine | StateDecl | ConstDecl | Train | Evaluate
-    | Override | Claim | Function | Later | StatementLine
+    | Override | Claim | Function | Later | StatementLine | View | Losses | Numerics | Extern
+    | CaseBlock | ForAxis | Route
 )
 
 
