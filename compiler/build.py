@@ -423,7 +423,9 @@ class Builder(Transformer[Token, Any]):
 
     def oracle(self, c: Children) -> Apply:
         batch = next((i for i, t in enumerate(c) if t == ";"), len(c))
-        op = "; ".join([f"{c[0]}[{', '.join(_names(c[1:batch]))}]", *_names(c[batch:])])
+        prime = "'" * bool(_tokens(c[:2], "PRIME"))
+        head = f"{canonical(str(c[0]))}{prime}[{', '.join(_names(c[1:batch]))}]"
+        op = "; ".join([head, *_names(c[batch:])])
         return Apply(op, tuple(_nodes(c, *_EXPR)), span=_span(c))
 
     def method(self, c: Children) -> Apply:

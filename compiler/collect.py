@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 
 from thetaprime.diagnostics import report
-from thetaprime.expr import Apply, Expr, Num, Sym
+from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Range
 from thetaprime.resolve import Flat, Part
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     AxisDecl,
+    BatchLine,
     Choices,
     ConstDecl,
     DrawLine,
@@ -23,10 +24,14 @@ from thetaprime.syntax import (
     HyperLine,
     IfBlock,
     Interval,
+    LoopBlock,
+    Losses,
+    Many,
     Param,
     StateDecl,
     Train,
     TypeName,
+    expressions,
 )
 from thetaprime.tables import HyperInfo, Named, Tables, name_span
 from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
@@ -40,6 +45,9 @@ _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": E
 
 
 LONGEST_AXIS = 1000
+WINDOW = "window"
+# Axes of what oracles give, whose lengths only the problem knows.
+_ASKED_AXES = {"examples": {"rows"}, "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
 _MEANT = {
     "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
     "entry": "per entry", "element": "per entry", "coordinate": "per entry", "array": "per entry",
@@ -90,6 +98,14 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case AxisDecl(name) as axis:
                 if claim_name(name, axis, part.source):
                     tables.axes[name] = _axis_length(tables, axis, part.source)
+            case Losses(names, None):
+                tables.losses += names
+            case Losses((name,), str(length)):
+                tables.tasks = name
+                tables.axes[name] = int(length) if length.isdigit() else length
+            case StateDecl(name, TypeName(base, (length,))) if base.split()[-1] == WINDOW:
+                tables.windows |= {name}
+                tables.axes[WINDOW] = int(length) if length.isdigit() else length
     seen.setdefault(tables.parameter, (NO_SOURCE, NOWHERE))
     for part in flat.parts:
         match part.item:
@@ -117,8 +133,12 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                     tables.problems.append(report("duplicate-name", part.source, Span(
                         span.start, span.start + len("eval")), name="eval"))
                 tables.evaluate = (value, part.source)
-            case EquationLine() | DrawLine() | IfBlock() | EveryBlock() | Hold() as statement:
+            case (EquationLine() | DrawLine() | IfBlock() | EveryBlock() | Hold() | Many()
+                  | BatchLine() | LoopBlock()) as statement:
                 tables.statements.append((statement, part))
+    asked = {node.op.partition(";")[0] for part in flat.parts for e in expressions(part.item)
+             for node in walk(e) if isinstance(node, Apply)}
+    tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items() if asked & ops}
     _axis_lengths(tables)
     for name, places in tables.axes.items():
         if not places:
@@ -147,6 +167,10 @@ def read_type(tables: Tables, name: TypeName | None, source: Source, otherwise: 
     if name is None:
         return otherwise
     axes = name.axes
+    if name.base.split()[-1] == WINDOW:
+        extent = _EXTENTS.get(name.base.removesuffix(WINDOW).strip() or "per entry")
+        if extent is not None and len(axes) == 1:
+            return Type(extent, (WINDOW,))
     if name.base == "int":
         return INTEGER
     if name.base == "bool":

@@ -26,22 +26,24 @@ def threefry(k0: Any, k1: Any, a: Any, b: Any) -> tuple[Any, Any]:
     return a, b
 
 
-def bits(seed: int, name: str, t: int, leaf: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
+def bits(
+    seed: int, name: str, t: int, leaf: int, shape: tuple[int, ...], turn: int = 0
+) -> tuple[Any, Any]:
     """Two arrays of 32 random bits for each entry of a tensor: a key is made of (seed, name) and
-    (t, leaf), the counter is the entry."""
+    (t, leaf), the counter is the entry and the turn of the loops around it."""
     words = (seed % 2**32, zlib.crc32(name.encode()), t, leaf)
     k0, k1 = threefry(*(np.array([word], np.uint32) for word in words))
     entries = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint32)
-    a, b = threefry(k0, k1, entries, np.zeros_like(entries))
+    a, b = threefry(k0, k1, entries, np.full_like(entries, turn))
     return a.reshape(shape), b.reshape(shape)
 
 
 def draw(
     distribution: str, args: tuple[Any, ...], seed: int, name: str, t: int, leaf: int,
-    shape: tuple[int, ...],
+    shape: tuple[int, ...], turn: int = 0,
 ) -> Any:
     """Float64 numbers of a distribution of the language."""
-    first, second = bits(seed, name, t, leaf, shape)
+    first, second = bits(seed, name, t, leaf, shape, turn)
     u = (first + 0.5) * 2.0**-32
     if distribution == "uniform":
         low, high = args or (0.0, 1.0)

@@ -7,16 +7,18 @@ in place, nothing is clever.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from thetaprime.along import along
+from thetaprime.asking import Asked, MissingOracle
 from thetaprime.draws import draw
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
-from thetaprime.ir import Draw, Equation, First, Statement, Step, When
+from thetaprime.ir import Draw, Equation, First, Loop, Statement, Step, When, asks_gradient
 from thetaprime.numbers import FLOAT, Array, Field
-from thetaprime.ops import OPS, REDUCTIONS
+from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
 from thetaprime.types import Extent, Type
 
 Tensors = list[Array]
@@ -43,6 +45,8 @@ class Run:
     env: dict[Sym, Value]
     t: int
     seed: int = 0
+    asked: Asked | None = None
+    turn: int = 0  # of all loops around, counted together
 
     def value(self, expr: Expr) -> Value:
         """The value of a typed expression."""
@@ -51,6 +55,10 @@ class Run:
         if isinstance(expr, Sym):
             return self.env[expr]
         assert expr.type is not None
+        if expr.op in ORACLES:
+            return self._ask(expr)
+        if expr.op in ALONG:
+            return along(expr, [self.value(a) for a in expr.args], self.lengths())
         if expr.over:
             return self._reduce(expr)
         if expr.type.extent is Extent.SCALAR:
@@ -60,6 +68,23 @@ class Run:
             self._apply(expr, [self._placed(v, a, expr.type, leaf)
                                for v, a in zip(known, expr.args, strict=True)])
             for leaf in range(len(self.shapes))]
+
+    def _ask(self, expr: Apply) -> Value:
+        if self.asked is None:
+            raise MissingOracle(expr.op)
+        answer = self.asked.answer(expr, [self.value(a) for a in expr.args])
+        if ORACLES[expr.op].gives == "entry":
+            return [self.numbers.array(a) for a in answer]
+        return self.numbers.array(answer)
+
+    def lengths(self) -> dict[str, int]:
+        """The lengths of the named axes that are known before the step runs."""
+        found = {}
+        for axis in self.step.axes:
+            known = axis.length if isinstance(axis.length, int) else self.env.get(Sym(axis.length))
+            if known is not None:
+                found[axis.name] = int(np.asarray(known))
+        return found
 
     def _one(self, arg: Expr, target: Type, leaf: int | None) -> Array:
         return self._placed(self.value(arg), arg, target, leaf)
@@ -147,6 +172,23 @@ class Run:
                     self.env[target] = self.drawn(target, distribution, args)
                 case When(condition, then, otherwise):
                     self.execute(then if np.all(self.value(condition)) else otherwise)
+                case Loop():
+                    self._loop(statement)
+
+    def _loop(self, loop: Loop) -> None:
+        for carry in loop.carries:
+            self.env[carry.value] = self._fitted(self.value(carry.start), carry.start, carry.value)
+        turns = int(np.asarray(self.value(loop.turns)))
+        around = self.turn
+        for turn in range(turns):
+            self.turn = around * turns + turn
+            self.env[loop.turn] = self.numbers.array(turn)
+            self.execute(loop.body)
+            for carry in loop.carries:
+                self.env[carry.value] = self.env[replace(carry.value, prime=True)]
+            if loop.until is not None and np.all(self.env[loop.until]):
+                break
+        self.turn = around
 
     def _fitted(self, value: Value, expr: Expr, target: Sym) -> Value:
         assert target.type is not None
@@ -157,7 +199,7 @@ class Run:
         """A value broadcast into the type of what it defines."""
         if kind.extent == target.extent and kind.axes == target.axes:
             return value
-        lengths = {a.name: a.length for a in self.step.axes}
+        lengths = self.lengths()
         sizes = tuple(lengths[a] for a in target.axes)
         if target.extent is Extent.SCALAR:
             assert not isinstance(value, list)
@@ -173,18 +215,18 @@ class Run:
         """A draw whose key is (seed, name, t, tensor, entry)."""
         assert target.type is not None
         kind = target.type
-        lengths = {a.name: a.length for a in self.step.axes}
+        lengths = self.lengths()
         sizes = tuple(lengths[a] for a in kind.axes)
         if kind.extent is Extent.SCALAR:
             given = tuple(self._one(a, kind, None) for a in args)
             return self.numbers.array(draw(distribution, given, self.seed, target.name, self.t,
-                                           0, sizes))
+                                           0, sizes, self.turn))
         out = []
         for leaf, shape in enumerate(self.shapes):
             given = tuple(self._one(a, kind, leaf) for a in args)
             full = (*sizes, *shape) if kind.extent is Extent.ENTRY else sizes
             out.append(self.numbers.array(draw(distribution, given, self.seed, target.name,
-                                               self.t, leaf, full)))
+                                               self.t, leaf, full, self.turn)))
         return out
 
 
@@ -256,21 +298,30 @@ def start(
 
 
 def advance(
-    step: Step, memory: Memory, params: Sequence[Any], grads: Sequence[Any],
+    step: Step, memory: Memory, params: Sequence[Any], grads: Sequence[Any] | None = None,
     given: Mapping[str, Hyperparameter] | None = None, loss: Any = None,
-    numbers: Field = FLOAT, seed: int = 0,
+    numbers: Field = FLOAT, seed: int = 0, asked: Asked | None = None,
 ) -> tuple[Tensors, Memory]:
-    """One step: the new tensors and the new memory; nothing given is changed."""
+    """One step: the new tensors and the new memory; nothing given is changed.
+
+    Without ``grads`` the gradient (and the loss) at the point is asked of the problem, if the step
+    reads it. Raises MissingOracle.
+    """
     t = memory.t + 1
     point = [numbers.array(p) for p in params]
     env = hyperparameters(step, given or {}, t, numbers)
     env[Sym("t")] = numbers.array(t)
     env[Sym(step.point)] = point
-    env[Sym(step.gradient)] = [numbers.array(g) for g in grads]
+    if grads is None and asked is not None and asks_gradient(step):
+        grads = asked.problem.grad(point, asked.this)
+    if grads is not None:
+        env[Sym(step.gradient)] = [numbers.array(g) for g in grads]
+    if loss is None and asked is not None:
+        loss = asked.problem.loss(point, asked.this)
     if loss is not None:
         env[Sym("loss")] = numbers.array(loss)
     env.update({Sym(n): v for n, v in memory.values.items()})
-    run = Run(step, numbers, [p.shape for p in point], env, t, seed)
+    run = Run(step, numbers, [p.shape for p in point], env, t, seed, asked)
     with np.errstate(all="ignore"):
         run.execute(step.body)
     values = {s.name: run.env[Sym(s.name, not s.constant)] for s in step.states}

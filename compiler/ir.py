@@ -21,12 +21,12 @@ one ``Apply("case", (guard, value, guard, value, ...))``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from thetaprime.expr import Expr, Sym
+from thetaprime.expr import Expr, Num, Sym, walk
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.types import SCALAR, Type
 
@@ -176,10 +176,11 @@ Statement = Equation | First | Draw | When | Loop | EachAxis
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A named axis; its length is that of the list-valued hyperparameters along it."""
+    """A named axis; its length is that of the list-valued hyperparameters along it, or the value of
+    an integer hyperparameter (its name), or known to the problem alone (``examples``)."""
 
     name: str
-    length: int
+    length: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,9 @@ class Step:
     evaluate: Expr | None
     fixed: tuple[tuple[str, str], ...] = ()
     gradient: str = "g"
+    fresh: Expr = field(default_factory=lambda: Num("0"))  # how many fresh batches a step may take
+    losses: tuple[str, ...] = ()  # their names, where the problem has several
+    tasks: str = ""  # the axis of a family of losses
 
     def hyper(self, name: str) -> Hyper:
         return next(h for h in self.hypers if h.name == name)
@@ -207,7 +211,14 @@ class Step:
         return next(s for s in self.states if s.name == name)
 
 
-def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
+def asks_gradient(step: Step) -> bool:
+    """Whether the step reads the gradient at the point that training holds."""
+    gradient = Sym(step.gradient)
+    exprs = [e for s in step.body for e in reads(s)]
+    return any(node == gradient for e in exprs for node in walk(e))
+
+
+def statements(body: Iterable[Statement]) -> Iterator[Statement]:
     """Every statement, those inside of blocks and loops too."""
     for statement in body:
         yield statement

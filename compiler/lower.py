@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
-from thetaprime.check.names import check_distribution, check_symbols, in_order, outputs
+from thetaprime.check.names import check_distribution, check_symbols, in_order
 from thetaprime.check.targets import check_claims, check_evaluate, check_targets
 from thetaprime.check.types import Typing, infer_statements, smallest_types
 from thetaprime.check.use import reached
@@ -20,8 +20,9 @@ from thetaprime.collect import collect
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
-from thetaprime.ir import Axis, Draw, First, Hyper, State, Statement, Step
+from thetaprime.ir import Axis, Draw, First, Hyper, Loop, State, Statement, Step, statements
 from thetaprime.resolve import Flat
+from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.statements import Program, RawState, gather
 from thetaprime.syntax import Function
@@ -70,9 +71,10 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
         states=tuple(s for s in typed.states if Sym(s.name) in keep),
         body=tuple(s for s in typed.body if set(outputs(s)) & keep),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
+        fresh=program.fresh, losses=tables.losses, tasks=tables.tasks,
     )
     unused = tuple(
-        o for s in typed.body for o in outputs(s)
+        o for s in typed.body if not isinstance(s, Loop) for o in outputs(s)
         if o not in keep and o not in program.inherited and not isinstance(s, First))
     return Lowered(step, typed.warnings, tables, used, unused)
 
@@ -94,7 +96,7 @@ def _check_names(
     states = {Sym(s.name) for s in program.states}
     primed = {Sym(s.name, True) for s in program.states if not s.constant}
     # A primed target that is no state is told where it is defined, not where it is read.
-    defined = {o for s in program.body for o in outputs(s)}
+    defined = {o for s in statements(program.body) for o in (*outputs(s), *inside(s))}
     known = given | states | primed | defined
     problems: list[Diagnostic] = []
     for expr, source in program.expressions():
@@ -144,11 +146,12 @@ def _infer(
     }
     starts = {s.name: (s.type, s.start.args if isinstance(s.start, Draw) else (s.start,))
               for s in program.states}
-    small = smallest_types(body, starts, env, tables.axes, point, draws, tables.flat.source)
+    typing = Typing(env, tables.axes, tables.tasks, program.carried)
+    small = smallest_types(body, starts, typing, point, draws, tables.flat.source)
     kinds = {s.name: s.type or (small[s.name] if s.local else PER_ENTRY) for s in program.states}
     env |= {Sym(n): k for n, k in kinds.items()}
     wanted = {Sym(n, True): k for n, k in kinds.items()} | {Sym(point, True): PER_ENTRY}
-    typing = Typing(env, tables.axes)
+    typing = replace(typing, env=env)
     body = infer_statements(body, typing, wanted, point, draws)
     states = tuple(_state(s, kinds[s.name], typing) for s in program.states)
     evaluate = None
@@ -212,6 +215,7 @@ def _used(
     keep: frozenset[Sym], hypers: Mapping[str, HyperInfo], decide: Decide
 ) -> frozenset[str]:
     used = {s.name for s in keep} | decide.used | set(decide.tables.flat.bound)
+    used |= {n for n in decide.tables.axes.values() if isinstance(n, str)}
     pending = list(used)
     while pending:
         info = hypers.get(pending.pop())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thetaprime.codes_asking import ASKING_CODES
 from thetaprime.codes_text import TEXT_CODES, Code
 
 CODES: dict[str, Code] = {
@@ -201,6 +202,8 @@ CODES: dict[str, Code] = {
         ("if a schedule should act at every step, multiply by `{hyper}` in the equations instead",),
         reason="A state is initialised once; a hyperparameter may change at every step.",
         severity="warning"),
+    # Oracles and loops.
+    **ASKING_CODES,
     # What the rule does.
     "uphill": Code(
         "the first step goes uphill", "on the loss |{point}|^2/2 it moves with the gradient",

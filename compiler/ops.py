@@ -147,12 +147,63 @@ REDUCTIONS: dict[str, Reduction] = {
     )
 }
 
-# What a spec may ask the problem for; (least, most) number of points and directions.
-ORACLES: dict[str, tuple[int, int]] = {
-    "loss": (1, 1), "grad": (1, 1), "hvp": (2, 2), "slope": (2, 2), "hess": (1, 1), "out": (1, 1),
-    "push": (2, 2), "pull": (2, 2), "rows": (1, 1), "ggn": (2, 2), "grads": (1, 1), "proj": (1, 1),
-    "prox": (2, 2), "lmo": (1, 1),
+# What an oracle takes and gives: a quantity with the shape of the parameters, or of the outputs of
+# the model (flattened), or one number.
+Space = Literal["entry", "outputs", "scalar"]
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """A question to the problem, pure: equal points and batches give equal answers.
+
+    ``axis`` is one that the result has beside ``gives``. ``passed`` is what a user has to give a
+    NumPy program for it; a JAX program derives it from ``needs``: the loss alone, or the model's
+    outputs and the loss of outputs, or several losses.
+    """
+
+    name: str
+    takes: tuple[Space, ...]
+    gives: Space
+    axis: str = ""
+    needs: Literal["loss", "outputs", "losses"] = "loss"
+    passed: str = ""
+    doc: str = ""
+
+
+ORACLES: dict[str, Oracle] = {
+    row.name: row
+    for row in (
+        Oracle("loss", ("entry",), "scalar", passed="loss(params, batch)", doc="the loss"),
+        Oracle("grad", ("entry",), "entry", passed="grad(params, batch)", doc="its gradient"),
+        Oracle("hvp", ("entry", "entry"), "entry", passed="hvp(params, v, batch)",
+               doc="Hessian times vector"),
+        Oracle("slope", ("entry", "entry"), "scalar", passed="slope(params, v, batch)",
+               doc="derivative along a direction"),
+        Oracle("rows", ("entry",), "entry", "examples", passed="rows(params, batch)",
+               doc="one gradient for each example"),
+        Oracle("out", ("entry",), "outputs", needs="outputs", passed="out(params, batch)",
+               doc="outputs of the model"),
+        Oracle("push", ("entry", "entry"), "outputs", needs="outputs",
+               passed="push(params, v, batch)", doc="Jacobian of the outputs times vector"),
+        Oracle("pull", ("entry", "outputs"), "entry", needs="outputs",
+               passed="pull(params, w, batch)", doc="transposed Jacobian times vector"),
+        Oracle("dell", ("outputs",), "outputs", needs="outputs", passed="dell(outputs, batch)",
+               doc="gradient of the loss of outputs"),
+        Oracle("hess_ell", ("outputs", "outputs"), "outputs", needs="outputs",
+               passed="hess_ell(outputs, w, batch)", doc="Hessian of the loss of outputs, times w"),
+        Oracle("ggn", ("entry", "entry"), "entry", needs="outputs", passed="ggn(params, v, batch)",
+               doc="generalised Gauss-Newton matrix times vector"),
+        Oracle("grads", ("entry",), "entry", "tasks", needs="losses",
+               passed="grads(params, batch)", doc="the gradient of each of several losses"),
+        Oracle("losses", ("entry",), "scalar", "tasks", needs="losses",
+               passed="losses(params, batch)", doc="each of several losses"),
+    )
 }
+# Operations along one axis, which the fold, the window or the word that they read names: their
+# number of arguments. G[j] · put(a, j, v) · push(W, v) · index(tasks) · the order that sorts.
+ALONG: dict[str, int] = {"at": 2, "put": 3, "shift": 2, "index": 0, "argsort": 1}
+# Oracles of constrained problems, which come later.
+ORACLES_LATER = ("hess", "proj", "prox", "lmo")
 
 # Distributions that `~` draws from: (least, most) parameters.
 DISTRIBUTIONS: dict[str, tuple[int, int]] = {

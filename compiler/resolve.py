@@ -10,9 +10,7 @@ from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
 from thetaprime.expr import Expr
 from thetaprime.source import Source, Span
 from thetaprime.syntax import (
-    Accept,
     AxisDecl,
-    BatchLine,
     CaseBlock,
     Cite,
     Claim,
@@ -28,8 +26,6 @@ from thetaprime.syntax import (
     HyperLine,
     Item,
     Later,
-    LoopBlock,
-    Losses,
     Many,
     Note,
     Numerics,
@@ -38,13 +34,11 @@ from thetaprime.syntax import (
     SpecRef,
     StateDecl,
     Train,
-    Until,
     View,
 )
 
 NOT_YET: dict[type, str] = {
-    Many: "operations with several results are", BatchLine: "`batch` is", LoopBlock: "loops are",
-    Until: "`until` is", Accept: "`accept` is", View: "`view` is", Losses: "`losses` is",
+    Many: "operations with several results are", View: "`view` is",
     Numerics: "`numerics` is", Extern: "`extern` is", CaseBlock: "`case` is",
     ForAxis: "`for axis` is", Route: "`route` is"}
 

@@ -5,29 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from thetaprime.check.names import outputs
 from thetaprime.collect import constant, read_type
 from thetaprime.decide import FALSE, TRUE, Decide
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expand import Expander
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols, walk
 from thetaprime.hold import held
-from thetaprime.ir import Draw, Equation, First, Statement, When, reads
+from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When, reads
+from thetaprime.loops import Loops
+from thetaprime.oracles import FULL, Asking, Scope
+from thetaprime.scopes import outputs
 from thetaprime.source import NOWHERE, Source, Span
 from thetaprime.syntax import (
+    Accept,
+    BatchLine,
     ConstDecl,
     DrawLine,
     EquationLine,
     EveryBlock,
     Hold,
     IfBlock,
+    LoopBlock,
+    Many,
     StateDecl,
     StatementLine,
+    Until,
 )
 from thetaprime.tables import Tables
-from thetaprime.types import PER_ENTRY, Type
+from thetaprime.types import PER_ENTRY, Extent, Type
 
-Ready = Callable[[Expr, Source], Expr]
+Ready = Callable[..., Expr]  # (expression, source, scope = that of the step)
+TOP = Scope()
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,8 @@ class Program:
     inherited: set[Sym] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     holds: list[tuple[Expr, Source]] = field(default_factory=list)
+    fresh: Expr = field(default_factory=lambda: Num("0"))
+    carried: dict[Sym, Type] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def expressions(self) -> Iterator[tuple[Expr, Source]]:
@@ -69,6 +79,13 @@ def _expressions(statement: Statement) -> Iterator[tuple[Expr, Source]]:
         yield statement.condition, statement.source
         for inner in (*statement.then, *statement.otherwise):
             yield from _expressions(inner)
+    elif isinstance(statement, Loop | EachAxis):
+        for carry in statement.carries:
+            yield carry.start, statement.source
+        if isinstance(statement, Loop):
+            yield statement.turns, statement.source
+        for inner in statement.body:
+            yield from _expressions(inner)
     else:
         for expr in reads(statement):
             yield expr, statement.source
@@ -81,8 +98,15 @@ def gather(tables: Tables, decide: Decide) -> Program:
     taken |= {name for line, _ in tables.statements for name in _names(line)}
     expander = Expander(tables.functions, taken)
 
-    def ready(expr: Expr, source: Source) -> Expr:
-        expanded = expander.expand(expr, source)
+    asking = Asking(tables.losses, tables.tasks, tables.windows)
+    lengths: dict[str, Expr] = {
+        name: Sym(n) if isinstance(n, str) else Num(str(n)) for name, n in tables.axes.items()}
+    loops = Loops(lengths, taken, asking.fresh)
+
+    def ready(expr: Expr, source: Source, scope: Scope = TOP) -> Expr:
+        # Before functions are written out, so that what is written once is asked once.
+        expanded = expander.expand(asking.read(expr, source, scope), source)
+        expanded = asking.read(expanded, source, scope)
         program.problems += [
             report("undefined-name", source, node.span, name="loss",
                    hints=(f"`loss({tables.point})` is the loss of this step",))
@@ -91,8 +115,11 @@ def gather(tables: Tables, decide: Decide) -> Program:
 
     for declared, part in tables.states.values():
         _add_state(program, tables, declared, part.source, ready)
+    batches = {line.name: asking.fresh.take(TOP) if line.how == "new" else FULL
+               for line, _ in tables.statements if isinstance(line, BatchLine)}
+    scope = Scope(batches)
     for line, part in tables.statements:
-        found = _statement(line, part.source, ready, tables, program)
+        found = _statement(line, part.source, ready, tables, program, scope=scope, loops=loops)
         program.body += found
         if part.inherited:
             program.inherited.update(o for s in found for o in outputs(s))
@@ -110,9 +137,12 @@ def gather(tables: Tables, decide: Decide) -> Program:
         program.body.append(Equation(equation.target, value, source))
         # What a function brings is not for its caller to use.
         program.inherited.add(equation.target)
-    for condition, source in program.holds:
+    for condition, source in (*program.holds, *loops.holds):
         program.body = held(program.body, condition, source)
-    program.problems += expander.problems
+    program.fresh = asking.fresh.count
+    for symbol, axis in loops.drawn.items():
+        program.draw_types[symbol] = Type(Extent.SCALAR, (axis,))
+    program.problems += [*expander.problems, *asking.problems, *loops.problems]
     program.states = _ordered(program.states, program.problems)
     return program
 
@@ -123,6 +153,13 @@ def _names(line: StatementLine) -> Iterator[str]:
             yield target.name
         case DrawLine(name):
             yield name
+        case Many(targets):
+            yield from (t.name for t in targets)
+        case LoopBlock(_, targets, _, starts, body):
+            yield from (t.name for t in targets)
+            yield from (s.name for s in starts)
+            for inner in body:
+                yield from _names(inner)
         case IfBlock(_, then, otherwise) | EveryBlock(_, _, then, otherwise):
             for inner in (*then, *otherwise):
                 yield from _names(inner)
@@ -131,8 +168,8 @@ def _names(line: StatementLine) -> Iterator[str]:
 def _oracles(expr: Expr, tables: Tables) -> Expr:
     """``loss(x)`` and ``grad(x)`` at the point that training holds are inputs of the step."""
     point = Sym(tables.point)
-    given = {Apply("loss", (point,)): Sym("loss", spelled=f"loss({point})"),
-             Apply("grad", (point,)): Sym(tables.gradient)}
+    given = {Apply("loss", (point,), ("this",)): Sym("loss", spelled=f"loss({point})"),
+             Apply("grad", (point,), ("this",)): Sym(tables.gradient)}
 
     def change(node: Expr) -> Expr:
         symbol = given.get(node) if isinstance(node, Apply) else None
@@ -208,38 +245,78 @@ def _train(program: Program, tables: Tables, ready: Ready) -> None:
 
 def _statement(
     line: StatementLine, source: Source, ready: Ready, tables: Tables, program: Program,
-    under: Expr = TRUE,
+    under: Expr = TRUE, *, scope: Scope, loops: Loops,
 ) -> list[Statement]:
     """The statements of a line; ``under`` is the condition of the blocks around it, which a
     `hold` inside of them shares."""
     match line:
         case EquationLine(target, value):
-            return [Equation(target, ready(value, source), source)]
+            return [Equation(target, ready(value, source, scope), source)]
+        case Many():
+            raise AssertionError("operations with several results are not lowered yet")
+        case BatchLine():
+            return []
+        case Until() | Accept():
+            program.problems.append(report("stray-end", source, line.span))
+            return []
+        case LoopBlock():
+            return _loop(line, source, ready, tables, program, scope, loops)
         case DrawLine(name, value, kind, span):
-            call = ready(value, source)
+            call = ready(value, source, scope)
             assert isinstance(call, Apply)
             target = Sym(name, span=span, spelled=line.spelled)
             program.draw_types[target] = read_type(tables, kind, source, PER_ENTRY)
             return [Draw(target, call.op, call.args, source)]  # type: ignore[arg-type]
         case Hold(condition):
-            program.holds.append((_both(under, ready(condition, source)), source))
+            program.holds.append((_both(under, ready(condition, source, scope)), source))
             return []
         case IfBlock(condition, then, otherwise):
-            chosen = ready(condition, source)
+            chosen = ready(condition, source, scope)
         case EveryBlock(period, start, then, otherwise):
             number = constant(period)
             if number is not None and number < 1:
                 program.problems.append(report("bad-period", source, period.span))
-            chosen = fires(ready(period, source), ready(start, source), line.span)
+            chosen = fires(ready(period, source, scope), ready(start, source, scope), line.span)
     if chosen in (TRUE, FALSE):
         taken = then if chosen == TRUE else otherwise
         return [s for inner in taken
-                for s in _statement(inner, source, ready, tables, program, under)]
+                for s in _statement(inner, source, ready, tables, program, under, scope=scope,
+                                    loops=loops)]
     first, second = (
         [s for inner in side
-         for s in _statement(inner, source, ready, tables, program, _both(under, when))]
+         for s in _statement(inner, source, ready, tables, program, _both(under, when),
+                             scope=scope, loops=loops)]
         for side, when in ((then, chosen), (otherwise, Apply("not", (chosen,), span=chosen.span))))
-    return [_balanced(chosen, first, second, source, tables)] if first or second else []
+    if not first and not second:
+        return []
+    block = _balanced(chosen, first, second, source, tables)
+    return [replace(block, rare=isinstance(line, EveryBlock))]
+
+
+def _loop(
+    line: LoopBlock, source: Source, ready: Ready, tables: Tables, program: Program,
+    scope: Scope, loops: Loops,
+) -> list[Statement]:
+    """A loop; the batches that its body names are new in each turn."""
+    named = [one for one in line.body if isinstance(one, BatchLine)]
+    taken: dict[str, Expr] = {}
+
+    def inner(one: StatementLine, within: Scope) -> list[Statement]:
+        return _statement(one, source, ready, tables, program, scope=around(within), loops=loops)
+
+    def around(within: Scope) -> Scope:
+        for batch in named:
+            if batch.name not in taken:
+                taken[batch.name] = (loops.fresh.take(within) if batch.how == "new" else FULL)
+        return replace(within, batches={**within.batches, **taken})
+
+    known = set(loops.types)
+    found = loops.lower(line, source, scope,
+                        lambda e, s: ready(e, source, around(s) if s.turn != scope.turn else s),
+                        inner)
+    for symbol in set(loops.types) - known:
+        program.carried[symbol] = read_type(tables, loops.types[symbol], source, PER_ENTRY)
+    return found
 
 
 def _both(one: Expr, other: Expr) -> Expr:

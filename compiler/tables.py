@@ -49,7 +49,10 @@ class Tables:
     parameter: str = "x"
     gradient: str = "g"
     hypers: dict[str, HyperInfo] = field(default_factory=dict)
-    axes: dict[str, int] = field(default_factory=dict)
+    axes: dict[str, int | str] = field(default_factory=dict)  # or the hyperparameter that says it
+    losses: tuple[str, ...] = ()
+    tasks: str = ""
+    windows: frozenset[str] = frozenset()
     states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
     functions: dict[str, tuple[Function, Source]] = field(default_factory=dict)
     statements: list[tuple[StatementLine, Part]] = field(default_factory=list)

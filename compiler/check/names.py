@@ -10,10 +10,11 @@ from dataclasses import replace
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.foreign_calls import arguments, call_text
-from thetaprime.ir import First, Statement, When, reads
+from thetaprime.ir import EachAxis, First, Loop, Statement, When
 from thetaprime.messages import NAME_HABITS
-from thetaprime.ops import DISTRIBUTIONS, OPS, ORACLES, REDUCTIONS
+from thetaprime.ops import ALONG, DISTRIBUTIONS, OPS, ORACLES, ORACLES_LATER, REDUCTIONS
 from thetaprime.render import spec_text
+from thetaprime.scopes import free, outputs
 from thetaprime.source import Source, Span
 
 
@@ -86,9 +87,15 @@ def _check_call(
         return [report("not-yet", source, _operator(node, source), what="matrices are")]
     if op == "list":
         return [report("stray-list", source, node.span)]
-    if op in ORACLES or op.partition("[")[0] in ORACLES or ";" in op:
-        what = f"`{spec_text(node)}`, asked of the problem at another point or batch, is"
-        return [report("not-yet", source, node.span, what=what)]
+    if op in ORACLES:
+        return _check_oracle(node, source, head)
+    if op in ALONG and (node.over or op != "index"):
+        wanted = ALONG[op]
+        if node.over and len(node.args) == wanted:
+            return []
+        return [bad_call(op, (wanted, wanted), len(node.args), source, head)]
+    if op in ORACLES_LATER:
+        return [report("not-yet", source, head, what=f"`{op}` is")]
     if node.over:
         if op in OPS and op not in REDUCTIONS:
             return [report("no-over", source, head, name=op)]
@@ -111,6 +118,17 @@ def _check_call(
         return [report("no-index", source, Span(head.start + op.index("["), node.span.end))]
     return [report("undefined-function", source, head, name=op,
                    hints=(_function_hint(node, [*OPS, *REDUCTIONS, *functions], names, source),))]
+
+
+def _check_oracle(node: Apply, source: Source, head: Span) -> list[Diagnostic]:
+    """An oracle has its points and directions; a number of a fresh batch stands behind them."""
+    row = ORACLES[node.op]
+    wanted = len(row.takes)
+    given = len(node.args) - (node.over[:1] == ("fresh",))
+    if given == wanted:
+        return []
+    form = f"{node.op}({', '.join('yvw'[:wanted])})"
+    return [bad_call(node.op, (wanted, wanted), given, source, head, form)]
 
 
 def needs_over(name: str, args: str, source: Source, span: Span) -> Diagnostic:
@@ -184,15 +202,6 @@ def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
     return []
 
 
-def outputs(statement: Statement) -> tuple[Sym, ...]:
-    """The symbols that a statement gives to those outside of it (a block's: of either branch)."""
-    if isinstance(statement, When):
-        inner = (s for branch in (statement.then, statement.otherwise) for st in branch
-                 for s in outputs(st))
-        return tuple(dict.fromkeys(inner))
-    return (statement.target,)
-
-
 def in_order(
     body: list[Statement], problems: list[Diagnostic]
 ) -> tuple[Statement, ...]:
@@ -200,19 +209,11 @@ def in_order(
 
     Circles go to ``problems``. The insides of blocks are sorted too.
     """
-    body = [
-        When(s.condition, in_order(list(s.then), problems), in_order(list(s.otherwise), problems),
-             s.source) if isinstance(s, When) else s
-        for s in body
-    ]
+    body = [_inner_order(s, problems) for s in body]
     maker = {symbol: i for i, s in enumerate(body) for symbol in outputs(s)}
-    needs: list[list[int]] = []
-    for i, statement in enumerate(body):
-        read = dict.fromkeys(
-            node for e in reads(statement) for node in walk(e) if isinstance(node, Sym))
-        inside = set(outputs(statement)) if isinstance(statement, When) else set()
-        needs.append([maker[s] for s in read if s in maker and s not in inside
-                      and not (maker[s] == i and isinstance(statement, First))])
+    needs = [[maker[s] for s in free(statement) if s in maker
+              and not (maker[s] == i and isinstance(statement, First | When))]
+             for i, statement in enumerate(body)]
     done: list[Statement] = []
     mark = [0] * len(body)  # 0 not seen, 1 on the way, 2 placed
     for root in range(len(body)):
@@ -235,6 +236,17 @@ def in_order(
                 done.append(body[path.pop()])
                 pending.pop()
     return tuple(done)
+
+
+def _inner_order(statement: Statement, problems: list[Diagnostic]) -> Statement:
+    match statement:
+        case When(_, then, otherwise):
+            return replace(statement, then=in_order(list(then), problems),
+                           otherwise=in_order(list(otherwise), problems))
+        case Loop(_, _, body) | EachAxis(_, _, body):
+            return replace(statement, body=in_order(list(body), problems))
+        case _:
+            return statement
 
 
 def _report_circle(circle: list[int], body: list[Statement], problems: list[Diagnostic]) -> None:

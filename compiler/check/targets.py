@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from thetaprime.check.names import check_symbols, outputs
+from thetaprime.check.names import check_symbols
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Expr, Sym, symbols, walk
-from thetaprime.ir import First, Statement, When
+from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.scopes import outputs
 from thetaprime.source import Source
 from thetaprime.statements import Program
 from thetaprime.syntax import Change, Fact, StateDecl
@@ -28,6 +29,20 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
                 for s in inner:
                     visit(s, branch)
             scope |= branches[0] | branches[1]
+            return
+        if isinstance(statement, Loop | EachAxis):
+            for own in outputs(statement):
+                _visit_loop_value(own, statement.source, scope)
+            within = set(scope) - {Sym(c.value.name, True) for c in statement.carries}
+            values = {c.value.name for c in statement.carries}
+            for s in statement.body:
+                if isinstance(s, Equation) and s.target.prime and s.target.name in values:
+                    if s.target in within:
+                        problems.append(report("duplicate-name", s.source, s.target.span,
+                                               name=str(s.target)))
+                    within.add(s.target)
+                else:
+                    visit(s, within)
             return
         if isinstance(statement, First):
             return
@@ -51,6 +66,14 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
             problems.append(report("duplicate-name", *where, name=name, hints=(
                 f"a hyperparameter is given; call the new quantity by another name, or declare "
                 f"`state {name} : scalar = ...`",)))
+
+    def _visit_loop_value(value: Sym, source: Source, scope: set[Sym]) -> None:
+        taken = value in scope or value.name in (*states, tables.point, *tables.hypers, "t", "loss",
+                                                 tables.gradient)
+        if taken:
+            problems.append(report("duplicate-name", source, value.span, name=str(value), hints=(
+                "the values of a loop have names of their own",)))
+        scope.add(value)
 
     seen: set[Sym] = set()
     for statement in program.body:
@@ -110,7 +133,7 @@ def _surely(body: tuple[Statement, ...]) -> frozenset[Sym]:
     """What a body defines whichever way its blocks go."""
     found: set[Sym] = set()
     for s in body:
-        found |= (_surely(s.then) & _surely(s.otherwise)) if isinstance(s, When) else {s.target}
+        found |= (_surely(s.then) & _surely(s.otherwise)) if isinstance(s, When) else {*outputs(s)}
     return frozenset(found)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from thetaprime.check.asked import infer_asked
+from thetaprime.check.loops import infer_loop
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym
-from thetaprime.ir import Draw, Equation, First, Statement, When
+from thetaprime.ir import Draw, Equation, First, Loop, Statement, When
 from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
@@ -28,7 +30,9 @@ class Typing:
     """The types of symbols so far; problems are gathered."""
 
     env: dict[Sym, Type]
-    axes: Mapping[str, int]
+    axes: Mapping[str, int | str]
+    tasks: str = ""
+    carried: Mapping[Sym, Type] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
 
     def infer(self, expr: Expr, source: Source) -> Expr:
@@ -37,6 +41,9 @@ class Typing:
             return replace(expr, type=SCALAR)
         if isinstance(expr, Sym):
             return replace(expr, type=self.env.get(expr, SCALAR))
+        asked = infer_asked(self, expr, source)
+        if asked is not None:
+            return asked
         args = tuple(self.infer(a, source) for a in expr.args)
         if expr.over:
             return self._reduction(replace(expr, args=args), source)
@@ -92,6 +99,10 @@ class Typing:
             else:
                 result = Apply(expr.op, (result,), (over,), after.of_kind(kind), expr.span)
         return result
+
+    def kind(self, expr: Expr) -> Type:
+        """The type of an inferred expression."""
+        return typed(expr)
 
     def _numbers(self, args: tuple[Expr, ...], source: Source) -> None:
         for arg in args:
@@ -182,7 +193,12 @@ def infer_statements(
                 condition = typing.block_condition(condition, source)
                 then = infer_statements(then, typing, wanted, point, draws)
                 otherwise = infer_statements(otherwise, typing, wanted, point, draws)
-                done.append(_joined(When(condition, then, otherwise, source), typing))
+                done.append(_joined(replace(statement, condition=condition, then=then,
+                                            otherwise=otherwise), typing))
+            case Loop():
+                done.append(infer_loop(
+                    typing, statement, lambda body: infer_statements(
+                        body, typing, wanted, point, draws)))
     return tuple(done)
 
 
@@ -201,22 +217,22 @@ def _joined(block: When, typing: Typing) -> When:
             return replace(statement, target=target)
         return statement
 
-    return When(block.condition, tuple(map(widen, block.then)),
-                tuple(map(widen, block.otherwise)), block.source)
+    return replace(block, then=tuple(map(widen, block.then)),
+                   otherwise=tuple(map(widen, block.otherwise)))
 
 
 def smallest_types(
     body: tuple[Statement, ...], starts: Mapping[str, tuple[Type | None, tuple[Expr, ...]]],
-    env: Mapping[Sym, Type], axes: Mapping[str, int], point: str, draws: Mapping[Sym, Type],
-    source: Source,
+    typing: Typing, point: str, draws: Mapping[Sym, Type], source: Source,
 ) -> dict[str, Type]:
     """The smallest type of each state that its start and its equation fit.
 
     A fixed point from below: every state without a declared type begins as a scalar and grows.
     """
     kinds = {name: declared or SCALAR for name, (declared, _) in starts.items()}
+    env = dict(typing.env)
     while True:
-        typing = Typing({**env, **{Sym(n): k for n, k in kinds.items()}}, axes)
+        typing = replace(typing, env={**env, **{Sym(n): k for n, k in kinds.items()}}, problems=[])
         grown = dict(kinds)
         for statement in infer_statements(body, typing, {}, point, draws):
             for target, value in _definitions(statement):
@@ -237,6 +253,9 @@ def _definitions(statement: Statement) -> Iterator[tuple[Sym, Expr]]:
             yield target, value
         case When(_, then, otherwise):
             for inner in (*then, *otherwise):
+                yield from _definitions(inner)
+        case Loop(_, _, body):
+            for inner in body:
                 yield from _definitions(inner)
         case Draw():
             return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from thetaprime.check.names import outputs
 from thetaprime.expr import Expr, Sym, symbols
 from thetaprime.ir import Draw, First, State, Statement, When, reads
+from thetaprime.scopes import free, outputs
 
 
 def reached(
@@ -39,7 +39,7 @@ def reached(
 def _read_for(statement: Statement, output: Sym) -> list[Sym]:
     """What a statement reads to define one of its outputs; a block reads its condition too."""
     if not isinstance(statement, When):
-        return [s for e in reads(statement) for s in symbols(e)]
+        return list(free(statement))
     found = list(symbols(statement.condition))
     for branch in (statement.then, statement.otherwise):
         for inner in branch:

@@ -1,0 +1,78 @@
+"""Guarantees: every value of a loop has one type, in every turn and after the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from thetaprime.diagnostics import report
+from thetaprime.expr import Expr, Sym
+from thetaprime.ir import Carry, Equation, Loop, Statement
+from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Type, join
+
+if TYPE_CHECKING:
+    from thetaprime.check.types import Typing
+
+Body = tuple[Statement, ...]
+# Types only grow from turn to turn: extents and axes are few.
+MOST_ROUNDS = 8
+
+
+def infer_loop(typing: Typing, loop: Loop, inner: Callable[[Body], Body]) -> Loop:
+    """The loop with types. The type of a value is what it was declared to be, else the smallest
+    that its start and what the body makes of it fit: a fixed point from below."""
+    turns = typing.infer(loop.turns, loop.source)
+    if typing.kind(turns) != INTEGER and not _whole(turns):
+        typing.problems.append(report("loop-count", loop.source, turns.span))
+    starts = [typing.infer(c.start, loop.source) for c in loop.carries]
+    kinds = [typing.carried.get(c.value) or typing.kind(s)
+             for c, s in zip(loop.carries, starts, strict=True)]
+    typing.env[loop.turn] = INTEGER
+    for _ in range(MOST_ROUNDS):
+        told = len(typing.problems)
+        typing.env |= {c.value: k for c, k in zip(loop.carries, kinds, strict=True)}
+        body = inner(loop.body)
+        grown = [
+            typing.carried.get(c.value) or _join(k, typing.env.get(replace(c.value, prime=True)))
+            for c, k in zip(loop.carries, kinds, strict=True)]
+        if grown == kinds:
+            break
+        kinds = grown
+        del typing.problems[told:]
+    carries = []
+    for carry, start, kind in zip(loop.carries, starts, kinds, strict=True):
+        if kind.kind != "bool":
+            typing.fits(carry.value.name, kind, start, loop.source)
+        carries.append(Carry(replace(carry.value, type=kind), start))
+    wanted = {replace(c.value, prime=True): k for c, k in zip(loop.carries, kinds, strict=True)}
+    body = tuple(_as_declared(s, wanted, typing) for s in body)
+    until = loop.until
+    if until is not None:
+        condition = next(s for s in body if isinstance(s, Equation) and s.target == until)
+        typing.block_condition(condition.value, loop.source)
+        until = replace(until, type=BOOLEAN)
+    return replace(loop, carries=tuple(carries), turns=turns, body=body, until=until,
+                   turn=replace(loop.turn, type=INTEGER))
+
+
+def _as_declared(statement: Statement, wanted: dict[Sym, Type], typing: Typing) -> Statement:
+    """The new value of a loop value is of the loop value's type."""
+    if not isinstance(statement, Equation) or statement.target not in wanted:
+        return statement
+    kind = wanted[statement.target]
+    if kind.kind != "bool":
+        typing.fits(str(statement.target), kind, statement.value, statement.source)
+    return replace(statement, target=replace(statement.target, type=kind))
+
+
+def _join(kind: Type, made: Type | None) -> Type:
+    if made is None:
+        return kind
+    grown = join((kind, made))
+    # A start 0 that becomes true or false, or a number: what the body makes decides.
+    return grown if kind != SCALAR or made.kind == "real" else made
+
+
+def _whole(turns: Expr) -> bool:
+    return getattr(turns, "text", "").isdigit()
