@@ -10,6 +10,7 @@ from thetaprime.ir import Range
 from thetaprime.resolve import Flat, Part
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
+    Accept,
     AxisDecl,
     BatchLine,
     Choices,
@@ -31,6 +32,7 @@ from thetaprime.syntax import (
     StateDecl,
     Train,
     TypeName,
+    Until,
     expressions,
 )
 from thetaprime.tables import HyperInfo, Named, Tables, name_span
@@ -134,7 +136,7 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                         span.start, span.start + len("eval")), name="eval"))
                 tables.evaluate = (value, part.source)
             case (EquationLine() | DrawLine() | IfBlock() | EveryBlock() | Hold() | Many()
-                  | BatchLine() | LoopBlock()) as statement:
+                  | BatchLine() | LoopBlock() | Until() | Accept()) as statement:
                 tables.statements.append((statement, part))
     asked = {node.op.partition(";")[0] for part in flat.parts for e in expressions(part.item)
              for node in walk(e) if isinstance(node, Apply)}

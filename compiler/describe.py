@@ -7,11 +7,24 @@ from collections.abc import Iterable, Iterator
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
 from thetaprime.collect import range_text
-from thetaprime.expr import Apply, Expr, Sym, symbols, walk
-from thetaprime.ir import Draw, Equation, First, Hyper, State, Statement, Step, reads, statements
+from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
+from thetaprime.ir import (
+    Draw,
+    EachAxis,
+    Equation,
+    First,
+    Hyper,
+    Loop,
+    State,
+    Statement,
+    Step,
+    When,
+    reads,
+    statements,
+)
 from thetaprime.optimizer import Optimizer
 from thetaprime.render import spec_text
-from thetaprime.simplify import flatten
+from thetaprime.signature import asks_more, signature, whole
 from thetaprime.types import PER_ENTRY, Extent
 
 _SINGLE = 4  # bytes of a float32
@@ -54,12 +67,14 @@ def _hypers(optimizer: Optimizer) -> Iterator[tuple[str, ...]]:
 
 
 def _states(step: Step) -> Iterator[tuple[str, ...]]:
-    lengths = {axis.name: axis.length for axis in step.axes}
+    integers = _integers(step)
+    lengths = {a.name: a.length if isinstance(a.length, int) else integers.get(a.length)
+               for a in step.axes}
     total = 0
     for state in step.states:
         size = _SINGLE
         for axis in state.type.axes:
-            size *= lengths[axis]
+            size *= lengths.get(axis) or 1
         each = {Extent.ENTRY: "parameter", Extent.TENSOR: "tensor", Extent.SCALAR: "model"}
         extent = state.type.extent
         total += size if extent is Extent.ENTRY else 0
@@ -71,23 +86,47 @@ def _states(step: Step) -> Iterator[tuple[str, ...]]:
 
 def _needs(step: Step) -> Iterator[tuple[str, ...]]:
     read = {s.name for st in step.body for e in reads(st) for s in symbols(e)}
-    yield ("gradient", "of this step's batch")
+    if asks_more(step):
+        for number, call in enumerate(signature(step)):
+            yield ("asks for" if number == 0 else "", str(call))
+        count = whole(step.fresh, _integers(step))
+        if step.fresh != Num("0"):
+            yield ("batches", f"this step's and {count} fresh ones")
+    else:
+        yield ("gradient", "of this step's batch")
     yield ("parameters", "read by the rule" if reads_point(step) else "not read, only changed")
-    yield ("loss value", "of this step's batch" if "loss" in read else "not read")
+    if not asks_more(step):
+        yield ("loss value", "of this step's batch" if "loss" in read else "not read")
     yield ("draws", "random numbers from a seed" if draws(step) else "none")
+
+
+def _integers(step: Step) -> dict[str, int]:
+    return {h.name: int(h.default.value) for h in step.hypers
+            if h.static and isinstance(h.default, Num)}
 
 
 def reads_point(step: Step) -> bool:
     """Whether the change of the point depends on the point: ``x - lr*g`` only adds to it."""
     point = Sym(step.point)
     count = 0
-    for statement in flatten(step).body:
-        for value in reads(statement):
+    for statement in statements(step.body):
+        for value in _own(statement):
             count += sum(node == point for node in walk(value))
             if isinstance(statement, Equation) and statement.target == Sym(step.point, True):
                 count -= point in _terms(value)
             count += any(s == Sym(step.point, True) for s in symbols(value))
     return count > 0
+
+
+def _own(statement: Statement) -> tuple[Expr, ...]:
+    """What a statement evaluates itself; the statements inside of it speak for themselves."""
+    match statement:
+        case When(condition):
+            return (condition,)
+        case Loop(carries) | EachAxis(_, carries):
+            return tuple(c.start for c in carries)
+        case _:
+            return reads(statement)
 
 
 def _terms(value: Expr) -> Iterator[Expr]:
@@ -156,7 +195,18 @@ def _body(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
                 yield f"{indent}{target} ~ {_draw(statement)}"
             case First():
                 continue
-            case _:
+            case Loop(carries, turns, inner):
+                names = ", ".join(c.value.name for c in carries)
+                starts = ", ".join(f"{c.value} = {spec_text(c.start)}" for c in carries)
+                left = names if len(carries) == 1 else f"({names})"
+                yield f"{indent}{left} = iterate {spec_text(turns)} from {starts}:"
+                yield from _body(inner, indent + "  ")
+                if statement.until is not None:
+                    yield f"{indent}  until {statement.until}"
+            case EachAxis(axis, _, inner):
+                yield f"{indent}for axis {axis} of x:"
+                yield from _body(inner, indent + "  ")
+            case When():
                 yield f"{indent}if {spec_text(statement.condition)}:"
                 yield from _body(statement.then, indent + "  ")
                 yield f"{indent}else:"

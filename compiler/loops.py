@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from thetaprime.collect import WINDOW
-from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Carry, Draw, Equation, Loop, Statement
 from thetaprime.oracles import Fresh, Scope
@@ -58,8 +58,8 @@ class Loops:
         index: Expr = turn
         if line.over is not None:
             found = self._range(line, line.over, source, turn, before)
-            if found is None:
-                return []
+            if found is None:  # its names are known all the same: the fold is the only error
+                return [Equation(t, ZERO, source) for t in line.targets]
             turns, index, axis = found
             scope = replace(scope, indices={**scope.indices, line.index: axis})
         else:
@@ -114,7 +114,10 @@ class Loops:
         known = (over.form != "perm" or names[0] == "perm") and (
             over.form != "range" or names in (("newest", "oldest"), ("oldest", "newest")))
         if not known or axis not in self.lengths:
-            self.problems.append(report("fold-range", source, over.span, name=", ".join(names)))
+            near = closest(axis, list(self.lengths))
+            hints = (f"did you mean `{near}`?",) if near else ()
+            self.problems.append(report("fold-range", source, over.span, name=", ".join(names),
+                                        hints=hints))
             return None
         turns = self.lengths[axis]
         if over.form == "perm":
@@ -153,6 +156,8 @@ class Loops:
                 extra.append(Carry(Sym(name, span=target.span), FALSE))
             else:
                 self.problems.append(report("loop-target", source, target.span, name=name))
+                body.append(Equation(Sym(name, True, span=target.span), ZERO, source))
+                extra.append(Carry(target, ZERO))
         if inner_names:
             body[:] = [renamed(s, inner_names) for s in body]
         return extra

@@ -85,6 +85,9 @@ class Asking:
         """The expression with oracles and indexed quantities in the form of the IR."""
 
         def change(node: Expr) -> Expr:
+            if isinstance(node, Sym) and node.name in scope.batches:
+                self.problems.append(report("batch-kept", source, node.span, name=node.name))
+                return Num("1", span=node.span)
             if not isinstance(node, Apply):
                 return node
             name = re.split(r"[\[;]", node.op)[0]

@@ -6,13 +6,17 @@ standing still warns, unless the spec says so by ``claim x' = x when t = 1``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
+from thetaprime.asking import Asked
+from thetaprime.bowl import Bowl
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Sym
-from thetaprime.interpret import advance, start
+from thetaprime.interpret import advance, hyperparameters, start
 from thetaprime.ir import Equation, Range, Step, statements
 from thetaprime.resolve import Flat
 from thetaprime.source import Span
@@ -25,10 +29,9 @@ POINT = (np.array([[0.75, -1.5], [0.5, 2.0]]), np.array([-0.625, 1.25, 0.875]))
 def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
     """The first step with the defaults; a required hyperparameter gets a number in its range."""
     given = {h.name: _inside(h.range) for h in step.hypers if h.default is None}
-    loss = sum(float(np.sum(p * p)) for p in POINT) / 2
     with np.errstate(all="ignore"):
         memory = start(step, POINT, given)
-        moved, _ = advance(step, memory, POINT, POINT, given, loss)
+        moved, _ = advance(step, memory, POINT, given=given, asked=_asked(step, given))
     change = [m - p for m, p in zip(moved, POINT, strict=True)]
     where = _place(step)
     if not all(np.all(np.isfinite(c)) for c in change):
@@ -39,6 +42,25 @@ def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
     if not any(np.any(c) for c in change) and not _says_still(flat):
         return [report("standstill", step.source, where, point=step.point)]
     return []
+
+
+def _asked(step: Step, given: Mapping[str, float]) -> Asked:
+    """|x|^2/2 with as many tasks and fresh batches as the step asks for."""
+    numbers = hyperparameters(step, given, 1)
+    lengths = {a.name: a.length for a in step.axes}
+    length = lengths.get(step.tasks, 2)
+    tasks = length if isinstance(length, int) else int(np.asarray(numbers[Sym(length)]))
+    return Asked(Bowl(tasks), fresh=Everlasting())
+
+
+class Everlasting(Sequence[None]):
+    """Fresh batches without end; they hold nothing, since the problem needs no data."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, number: object) -> Any:
+        return None
 
 
 def _inside(bounds: Range | None) -> float:
