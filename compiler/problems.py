@@ -22,20 +22,39 @@ Array = jax.Array | np.ndarray[Any, Any]
 Batch = tuple[Array, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """What a training run asks for.
 
-    ``init()`` gives the starting parameters; ``batch(step)`` the arguments of ``loss`` beside
-    them, ``step`` counted from 1; ``final(params)`` the loss and the accuracy (or None) that a
-    finished run is judged by.
+    ``init()`` gives the starting parameters; ``batch(number)`` a batch, counted from 1, the
+    examples first in each of its arrays; ``out(params, batch)`` the outputs of the model and
+    ``ell(outputs, batch)`` the loss of outputs; ``final(params)`` the loss and the accuracy (or
+    None) that a finished run is judged by. ``full()`` is a batch that stands for all data. With
+    ``tasks``, the loss falls into that many, one for each group of labels (label mod tasks).
     """
 
     name: str
     init: Callable[[], Params]
     batch: Callable[[int], Batch]
-    loss: Callable[..., jax.Array]
+    out: Callable[[Params, Batch], jax.Array]
+    ell: Callable[[jax.Array, Batch], jax.Array]
     final: Callable[[Params], tuple[float, float | None]]
+    full: Callable[[], Batch]
+    classified: bool = True
+    tasks: int = 0
+
+    def loss(self, params: Params, batch: Batch) -> jax.Array:
+        """The loss of a batch, a number."""
+        return self.ell(self.out(params, batch), batch)
+
+    def losses(self, params: Params, batch: Batch) -> jax.Array:
+        """The mean loss of each group of labels, (tasks,)."""
+        scores = jax.nn.log_softmax(self.out(params, batch))
+        labels = jnp.asarray(batch[-1])
+        each = -jnp.take_along_axis(scores, labels[..., None], axis=-1)[..., 0]
+        groups = [labels % self.tasks == task for task in range(self.tasks)]
+        return jnp.stack([jnp.sum(each * group) / jnp.maximum(jnp.sum(group), 1)
+                          for group in groups])
 
 
 class NoData(Exception):
@@ -99,18 +118,18 @@ def digits(seed: int) -> Problem:
         chosen = order[turn * _DIGITS_BATCH :][:_DIGITS_BATCH]
         return images[chosen], labels[chosen]
 
-    def loss(params: Params, images: Array, labels: Array) -> jax.Array:
-        return _cross_entropy(_network(params, images), labels)
-
     @jax.jit
     def measure(params: Params) -> tuple[jax.Array, jax.Array]:
-        return loss(params, images, labels), _correct(_network(params, test_images), test_labels)
+        return (_cross_entropy(_network(params, images), labels),
+                _correct(_network(params, test_images), test_labels))
 
     def final(params: Params) -> tuple[float, float | None]:
         value, accuracy = measure(params)
         return float(value), float(accuracy)
 
-    return Problem("digits", init, batch, loss, final)
+    return Problem("digits", init, batch, lambda params, b: _network(params, b[0]),
+                   lambda logits, b: _cross_entropy(logits, b[1]), final,
+                   lambda: (images, labels))
 
 
 # The next character of Python's own standard library, by a transformer of two layers.
@@ -214,9 +233,6 @@ def text(seed: int) -> Problem:
         rng = np.random.default_rng((seed, step))
         return _windows(train, rng.integers(0, len(train) - _CONTEXT - 1, _TEXT_BATCH))
 
-    def loss(params: Params, symbols: Array, following: Array) -> jax.Array:
-        return _cross_entropy(_transformer(params, symbols), following)
-
     @jax.jit
     def measure(params: Params) -> tuple[jax.Array, jax.Array]:
         symbols, following = held_out
@@ -227,25 +243,34 @@ def text(seed: int) -> Problem:
         value, accuracy = measure(params)
         return float(value), float(accuracy)
 
-    return Problem("text", init, batch, loss, final)
+    def full() -> Batch:
+        """Windows at even distances over the whole train text."""
+        return _windows(train, np.linspace(0, len(train) - _CONTEXT - 1, 256).astype(int))
+
+    return Problem("text", init, batch, lambda params, b: _transformer(params, b[0]),
+                   lambda logits, b: _cross_entropy(logits, b[1]), final, full)
 
 
 # Two formulas without data: every step sees the same loss.
 
-def _formula(name: str, init: Callable[[], Params], loss: Callable[..., jax.Array]) -> Problem:
-    whole = jax.jit(loss)
-    return Problem(name, init, lambda _: (), loss, lambda params: (float(whole(params)), None))
+def _formula(
+    name: str, init: Callable[[], Params], out: Callable[[Params], jax.Array],
+    ell: Callable[[jax.Array], jax.Array],
+) -> Problem:
+    whole = jax.jit(lambda params: ell(out(params)))
+    return Problem(name, init, lambda _: (), lambda params, _: out(params), lambda o, _: ell(o),
+                   lambda params: (float(whole(params)), None), lambda: (), classified=False)
 
 
 def rosenbrock(seed: int) -> Problem:
     """(1 - x)^2 + 100 (y - x^2)^2 from the classic start (-1.2, 1); the seed changes nothing."""
 
-    def loss(params: Params) -> jax.Array:
+    def residuals(params: Params) -> jax.Array:
         x, y = params["point"]
-        value: jax.Array = (1 - x) ** 2 + 100 * (y - x**2) ** 2
-        return value
+        return jnp.stack([1 - x, 10 * (y - x**2)])
 
-    return _formula("rosenbrock", lambda: {"point": jnp.array([-1.2, 1.0], jnp.float32)}, loss)
+    return _formula("rosenbrock", lambda: {"point": jnp.array([-1.2, 1.0], jnp.float32)},
+                    residuals, lambda r: jnp.sum(r**2))
 
 
 def quadratic(seed: int) -> Problem:
@@ -257,11 +282,12 @@ def quadratic(seed: int) -> Problem:
     h = hessian.astype(np.float32)
     start = rng.standard_normal(size).astype(np.float32)
 
-    def loss(params: Params) -> jax.Array:
-        value: jax.Array = 0.5 * params["point"] @ h @ params["point"]
-        return value
+    def value(x: jax.Array) -> jax.Array:
+        half: jax.Array = 0.5 * x @ h @ x
+        return half
 
-    return _formula("quadratic", lambda: {"point": jnp.array(start)}, loss)
+    return _formula("quadratic", lambda: {"point": jnp.array(start)},
+                    lambda params: jnp.asarray(params["point"]), value)
 
 
 PROBLEMS: Mapping[str, Callable[[int], Problem]] = {

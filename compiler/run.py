@@ -14,9 +14,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from thetaprime.arguments import CallError, draws
+from thetaprime.feed import Feed, check_problem, feed_of, grouped
 from thetaprime.optimizer import Optimizer
 from thetaprime.problems import PROBLEMS, NoData, Problem
-from thetaprime.trial import Result, Tick, run_jax, run_numpy
+from thetaprime.signature import asks_more
+from thetaprime.trial import Result, Tick, ask_jax, ask_numpy, run_jax, run_numpy
 
 Backend = Literal["jax", "numpy"]
 Entrant = tuple[str, Optimizer, dict[str, Any]]  # what to call it, the spec, hyperparameters
@@ -48,8 +50,24 @@ def _prepare(optimizer: Optimizer, hypers: dict[str, Any], backend: Backend, see
     given = {**choices, **values}
     if draws(step):
         given.setdefault("seed", seed)
+    asking = asks_more(step)
+    integers = {n: v for n, v in values.items() if isinstance(v, int)}
+
+    def prepared(problem: Problem) -> tuple[Problem, Feed]:
+        check_problem(optimizer.name, step, problem)
+        several = grouped(step, problem, integers)
+        return several, feed_of(step, several, integers)
+
     if backend == "numpy":
         program = optimizer.to_numpy(**given)
+        if asking:
+            def with_numpy(name: str, shown: dict[str, Any], problem: Problem, steps: int,
+                           tick: Tick) -> Result:
+                several, feed = prepared(problem)
+                return ask_numpy(name, _shown(optimizer, shown), program, several, steps, tick,
+                                 feed)
+
+            return with_numpy
         return lambda name, shown, problem, steps, tick: run_numpy(
             name, _shown(optimizer, shown), program, problem, steps, tick)
     transform = optimizer.to_jax(**given)
@@ -62,6 +80,14 @@ def _prepare(optimizer: Optimizer, hypers: dict[str, Any], backend: Backend, see
         def point(params: Any, state: Any) -> Any:
             return evaluate(params, state, **fixed)
 
+    if asking:
+        def with_jax(name: str, shown: dict[str, Any], problem: Problem, steps: int,
+                     tick: Tick) -> Result:
+            several, feed = prepared(problem)
+            return ask_jax(name, _shown(optimizer, shown), transform, point, several, steps, tick,
+                           feed)
+
+        return with_jax
     return lambda name, shown, problem, steps, tick: run_jax(
         name, _shown(optimizer, shown), transform, point, problem, steps, tick)
 

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from thetaprime.answers import Answers
+from thetaprime.feed import Batches, Feed
 from thetaprime.problems import Params, Problem
 
 # Called after each step with the number of the step and the loss of its batch.
@@ -55,7 +57,7 @@ def _plain(value: Any) -> Any:
 
 def train(
     name: str, hyperparameters: Mapping[str, Any], problem: Problem, steps: int, params: Params,
-    state: Any, advance: Advance, evaluate: Evaluate, tick: Tick,
+    state: Any, advance: Advance, evaluate: Evaluate, tick: Tick, feed: Callable[[int], Any],
 ) -> Result:
     """The loop: `steps` batches, each timed from its arrival to the new parameters.
 
@@ -65,7 +67,7 @@ def train(
     losses: list[float] = []
     seconds: list[float] = []
     for number in range(1, steps + 1):
-        batch = problem.batch(number)
+        batch = feed(number)
         start = perf_counter()
         params, state, value = advance(params, state, batch)
         loss = float(value)
@@ -92,7 +94,7 @@ def run_jax(
     the buffers of parameters and state."""
 
     def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
-        value, grads = jax.value_and_grad(problem.loss)(params, *batch)
+        value, grads = jax.value_and_grad(problem.loss)(params, batch)
         updates, state = transform.update(grads, state, params, value=value)
         new = jax.tree.map(lambda p, u: p + jnp.asarray(u, p.dtype), params, updates)
         return new, state, value
@@ -102,7 +104,55 @@ def run_jax(
     state = jax.tree.map(jnp.copy, transform.init(params))
     point = jax.jit(evaluate) if evaluate is not None else _same
     step = jax.jit(advance, donate_argnums=(0, 1))
-    return train(name, hyperparameters, problem, steps, params, state, step, point, tick)
+    return train(name, hyperparameters, problem, steps, params, state, step, point, tick,
+                 Feed(problem))
+
+
+def ask_jax(
+    name: str, hyperparameters: Mapping[str, Any], optimizer: Any, evaluate: Evaluate | None,
+    problem: Problem, steps: int, tick: Tick, feed: Feed,
+) -> Result:
+    """Train with a program that asks the problem itself: ``optimizer.init(params)`` and
+    ``optimizer.step(params, state, batch, problem)``; the loss of the batch is told beside."""
+
+    def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
+        this = batch.this if hasattr(batch, "this") else batch
+        value = problem.loss(params, this)
+        new, state = optimizer.step(params, state, batch, problem)
+        return new, state, value
+
+    def stacked(number: int) -> Any:
+        batch = feed(number)
+        if not isinstance(batch, Batches):
+            return batch
+        fresh = jax.tree.map(lambda *a: np.stack(a), *batch.fresh) if batch.fresh else None
+        return optimizer.batches(batch.this, fresh, batch.full)
+
+    params = jax.tree.map(jnp.copy, problem.init())
+    state = jax.tree.map(jnp.copy, optimizer.init(params))
+    point = jax.jit(evaluate) if evaluate is not None else _same
+    step = jax.jit(advance, donate_argnums=(0, 1))
+    return train(name, hyperparameters, problem, steps, params, state, step, point, tick, stacked)
+
+
+def ask_numpy(
+    name: str, hyperparameters: Mapping[str, Any], program: Any, problem: Problem, steps: int,
+    tick: Tick, feed: Feed,
+) -> Result:
+    """Train NumPy arrays in place with a program that asks the problem itself; the answers come
+    from JAX."""
+    answers = Answers(problem)
+
+    def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
+        value = answers.loss(params, batch.this if isinstance(batch, Batches) else batch)
+        with np.errstate(all="ignore"):
+            state = program.ask(params, state, batch, answers)
+        return params, state, value
+
+    params = jax.tree.map(np.array, problem.init())
+    state = program.init(params)
+    return train(name, hyperparameters, problem, steps, params, state, advance,
+                 program.evaluate, tick, feed)
 
 
 def run_numpy(
@@ -117,7 +167,7 @@ def run_numpy(
     gradient = jax.jit(jax.value_and_grad(problem.loss))
 
     def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
-        value, grads = gradient(params, *batch)
+        value, grads = gradient(params, batch)
         loss = np.asarray(value)
         with np.errstate(all="ignore"):
             state = program.step(params, jax.tree.map(np.asarray, grads), state, loss)
@@ -126,7 +176,7 @@ def run_numpy(
     params = jax.tree.map(np.array, problem.init())
     state = program.init(params)
     return train(name, hyperparameters, problem, steps, params, state, advance,
-                 program.evaluate, tick)
+                 program.evaluate, tick, Feed(problem))
 
 
 def _wait(tree: Any) -> None:

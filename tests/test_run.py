@@ -90,7 +90,7 @@ def test_a_problem_is_a_function_of_its_seed(name: str) -> None:
     a, b = first.init(), again.init()
     assert jax.tree.all(jax.tree.map(np.array_equal, a, b))
     assert {leaf.dtype for leaf in jax.tree.leaves(a)} == {np.dtype(np.float32)}
-    assert first.loss(a, *batch).dtype == np.float32
+    assert first.loss(a, batch).dtype == np.float32
 
 
 def test_digits_are_learned_from_their_train_set_alone() -> None:
@@ -108,10 +108,10 @@ def test_digits_are_learned_from_their_train_set_alone() -> None:
 
 def test_rosenbrock_and_the_quadratic_have_their_minimum_at_zero() -> None:
     loss = PROBLEMS["rosenbrock"](0).loss
-    assert float(loss({"point": np.float32([1, 1])})) == 0
-    assert float(loss({"point": np.float32([-1.2, 1])})) == pytest.approx(24.2)
+    assert float(loss({"point": np.float32([1, 1])}, ())) == 0
+    assert float(loss({"point": np.float32([-1.2, 1])}, ())) == pytest.approx(24.2)
     quadratic = PROBLEMS["quadratic"](0).loss
-    hessian = np.asarray(jax.hessian(lambda x: quadratic({"point": x}))(np.zeros(100, np.float32)))
+    hessian = np.asarray(jax.hessian(lambda x: quadratic({"point": x}, ()))(np.zeros(100, np.float32)))
     eigenvalues = np.linalg.eigvalsh(hessian.astype(float))
     assert eigenvalues[0] == pytest.approx(1e-3, rel=1e-2)
     assert eigenvalues[-1] == pytest.approx(1, rel=1e-4)
@@ -167,11 +167,11 @@ def test_the_loop_takes_the_steps_of_the_rule() -> None:
     gradient = jax.grad(problem.loss)
     expected = []
     for _ in range(5):
-        expected.append(float(problem.loss({"point": x})))
-        x = x - np.float32(0.1) * np.asarray(gradient({"point": x})["point"])
+        expected.append(float(problem.loss({"point": x}, ())))
+        x = x - np.float32(0.1) * np.asarray(gradient({"point": x}, ())["point"])
     for result in _both("descent", problem, 5):
         np.testing.assert_allclose(result.losses, expected, rtol=1e-6)
-        assert result.final_loss == pytest.approx(float(problem.loss({"point": x})), rel=1e-6)
+        assert result.final_loss == pytest.approx(float(problem.loss({"point": x}, ())), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["momentum", "polyak"])

@@ -1,0 +1,75 @@
+"""What a problem gives to a step that asks for more than the gradient: batches, several losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thetaprime.arguments import CallError
+from thetaprime.expr import Num
+from thetaprime.ir import Step
+from thetaprime.ops import ORACLES
+from thetaprime.problems import Problem
+from thetaprime.signature import oracles_of, signature, whole
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a step is given that asks for more than its own batch."""
+
+    this: Any
+    fresh: Any
+    full: Any
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The batches of each step: its own, then ``fresh`` new ones, all data where ``full``."""
+
+    problem: Problem
+    fresh: int = 0
+    full: bool = False
+
+    def __call__(self, step: int) -> Any:
+        """What step ``step`` (from 1) is given: a batch, or `Batches` with fresh ones in a list."""
+        first = (step - 1) * (1 + self.fresh) + 1
+        this = self.problem.batch(first)
+        if not self.fresh and not self.full:
+            return this
+        return Batches(this, [self.problem.batch(first + k + 1) for k in range(self.fresh)],
+                       self.problem.full() if self.full else None)
+
+
+def check_problem(name: str, step: Step, problem: Problem) -> None:
+    """Whether the problem answers what the step asks. Raises CallError naming what it lacks."""
+    for oracle in oracles_of(step):
+        lacks = ""
+        if ORACLES[oracle].needs == "losses" and not problem.classified:
+            lacks = "has one loss, and no labels to make several of"
+        elif oracle == "rows" and not problem.classified:
+            lacks = "has no examples"
+        if lacks:
+            raise CallError("missing-oracle", f"`{name}` asks for `{oracle}`, "
+                            f"{ORACLES[oracle].doc}; the problem `{problem.name}` {lacks}",
+                            "run it on digits or text")
+
+
+def feed_of(step: Step, problem: Problem, integers: Mapping[str, int]) -> Feed:
+    """The batches that a step takes, with these values of integer hyperparameters."""
+    numbers = {h.name: int(h.default.value) for h in step.hypers
+               if h.static and isinstance(h.default, Num)} | dict(integers)
+    full = any(call.batch == "full" for call in signature(step, numbers))
+    return Feed(problem, whole(step.fresh, numbers) or 0, full)
+
+
+def grouped(step: Step, problem: Problem, integers: Mapping[str, int]) -> Problem:
+    """The problem with as many losses as the step has tasks."""
+    if step.losses:
+        return replace(problem, tasks=len(step.losses))
+    length = next((a.length for a in step.axes if a.name == step.tasks), 0)
+    if isinstance(length, str):
+        hyper = step.hyper(length)
+        default = int(hyper.default.value) if isinstance(hyper.default, Num) else 1
+        length = integers.get(length, default)
+    return replace(problem, tasks=length) if length else problem
