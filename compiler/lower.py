@@ -169,10 +169,11 @@ def _state(raw: RawState, kind: Type, typing: Typing) -> State:
     if isinstance(start, Draw):
         args = tuple(typing.infer(a, raw.source) for a in start.args)
         return State(raw.name, kind, Draw(replace(start.target, type=kind), start.distribution,
-                                          args, raw.source), raw.constant, raw.span, raw.source)
+                                          args, raw.source), raw.constant, span=raw.span,
+                     source=raw.source)
     value = typing.infer(start, raw.source)
     typing.fits(raw.name, kind, value, raw.source)
-    return State(raw.name, kind, value, raw.constant, raw.span, raw.source)
+    return State(raw.name, kind, value, raw.constant, span=raw.span, source=raw.source)
 
 
 def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diagnostic]:
