@@ -1,4 +1,4 @@
-"""Messages about what a spec asks the problem for, and about loops and searches."""
+"""Messages about what a spec asks the problem for, loops and searches, and storage."""
 
 from __future__ import annotations
 
@@ -58,6 +58,19 @@ ASKING_CODES: dict[str, Code] = {
         "a search that runs out cannot give `{name}`", "not one of `last`, `hold`",
         ("`on exhaustion last`, `on exhaustion hold`, or values: `on exhaustion s = 0`",),
         reason="`last` is what was tried last, `hold` leaves everything as it was."),
+    "store-what": Code(
+        "`numerics` stores states, and `{name}` is none", "not a state",
+        ("`store m as bfloat16`, where `state m = 0`",),
+        reason="Only states are kept between steps."),
+    "store-dtype": Code(
+        "a state cannot be stored as `{name}`", "not a dtype",
+        ("`bfloat16`, `float16`, `float32` or `float64`",),
+        reason="Storage is a floating-point type; the equations are computed as ever."),
+    "store-rounding": Code(
+        "there is no rounding `{name}` to {dtype}", "nearest, unless it says `stochastic`",
+        ("`store v as bfloat16 stochastic`; all others round to the nearest",),
+        reason="Stochastic rounding keeps averages moving in bfloat16; the other types round to "
+               "the nearest number."),
     "fold-range": Code(
         "a fold cannot run over `{name}`", "not an axis",
         ("an axis, `perm(axis)`, `newest..oldest` or `oldest..newest` of a window, or `axes` of "

@@ -28,6 +28,7 @@ from thetaprime.syntax import (
     LoopBlock,
     Losses,
     Many,
+    Numerics,
     Param,
     StateDecl,
     Train,
@@ -100,6 +101,8 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case AxisDecl(name) as axis:
                 if claim_name(name, axis, part.source):
                     tables.axes[name] = _axis_length(tables, axis, part.source)
+            case Numerics(stores):
+                tables.stores += [(store, part.source) for store in stores]
             case Losses(names, None):
                 tables.losses += names
             case Losses((name,), str(length)):

@@ -16,9 +16,20 @@ from thetaprime.along import along
 from thetaprime.asking import Asked, MissingOracle
 from thetaprime.draws import draw
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
-from thetaprime.ir import Draw, Equation, First, Loop, Statement, Step, When, asks_gradient
+from thetaprime.ir import (
+    Draw,
+    Equation,
+    First,
+    Loop,
+    State,
+    Statement,
+    Step,
+    When,
+    asks_gradient,
+)
 from thetaprime.numbers import FLOAT, Array, Field
 from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
+from thetaprime.storage import kept
 from thetaprime.types import Extent, Type
 
 Tensors = list[Array]
@@ -324,10 +335,21 @@ def advance(
     run = Run(step, numbers, [p.shape for p in point], env, t, seed, asked)
     with np.errstate(all="ignore"):
         run.execute(step.body)
-    values = {s.name: run.env[Sym(s.name, not s.constant)] for s in step.states}
+    values = {s.name: _stored(run, s) for s in step.states}
     moved = run.env[Sym(step.point, True)]
     assert isinstance(moved, list)
     return moved, Memory(t, values)
+
+
+def _stored(run: Run, state: State) -> Value:
+    """What is kept of a state when the step ends."""
+    value = run.env[Sym(state.name, not state.constant)]
+    if state.storage is None or run.numbers is not FLOAT:
+        return value
+    if isinstance(value, list):
+        return [kept(v, state.storage, run.seed, state.name, run.t, k)
+                for k, v in enumerate(value)]
+    return run.numbers.array(kept(value, state.storage, run.seed, state.name, run.t, 0))
 
 
 def evaluation(

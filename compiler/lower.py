@@ -25,6 +25,7 @@ from thetaprime.resolve import Flat
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.statements import Program, RawState, gather
+from thetaprime.storage import check_stores, with_storage
 from thetaprime.syntax import Function
 from thetaprime.tables import HyperInfo, Tables
 from thetaprime.types import INTEGER, PER_ENTRY, SCALAR, Extent, Type
@@ -49,7 +50,8 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     Raises SpecError with all the diagnostics of the first stage that finds any.
     """
     tables = collect(flat, prelude)
-    _stop([*tables.problems, *check_defaults(tables), *check_functions(tables)])
+    _stop([*tables.problems, *check_defaults(tables), *check_functions(tables),
+           *check_stores(tables.stores, tables.states)])
     decide = Decide(tables, fixed)
     program = gather(tables, decide)
     hypers = {n: i for n, i in tables.hypers.items() if not i.folded and n not in flat.bound}
@@ -68,7 +70,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
         point=tables.point,
         hypers=tuple(_hyper(i, decide) for n, i in hypers.items() if n in used),
         axes=tuple(Axis(n, length) for n, length in tables.axes.items()),
-        states=tuple(s for s in typed.states if Sym(s.name) in keep),
+        states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
         body=tuple(s for s in typed.body if set(outputs(s)) & keep),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
         fresh=program.fresh, losses=tables.losses, tasks=tables.tasks,

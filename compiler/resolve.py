@@ -28,7 +28,6 @@ from thetaprime.syntax import (
     Later,
     Many,
     Note,
-    Numerics,
     Override,
     Route,
     SpecRef,
@@ -39,7 +38,7 @@ from thetaprime.syntax import (
 
 NOT_YET: dict[type, str] = {
     Many: "operations with several results are", View: "`view` is",
-    Numerics: "`numerics` is", Extern: "`extern` is", CaseBlock: "`case` is",
+    Extern: "`extern` is", CaseBlock: "`case` is",
     ForAxis: "`for axis` is", Route: "`route` is"}
 
 Find = Callable[[str, Source, Span], tuple[Definition, Source]]

@@ -18,6 +18,7 @@ from thetaprime.syntax import (
     Param,
     StateDecl,
     StatementLine,
+    Store,
     Train,
 )
 from thetaprime.types import Type
@@ -52,6 +53,7 @@ class Tables:
     axes: dict[str, int | str] = field(default_factory=dict)  # or the hyperparameter that says it
     losses: tuple[str, ...] = ()
     tasks: str = ""
+    stores: list[tuple[Store, Source]] = field(default_factory=list)
     windows: frozenset[str] = frozenset()
     states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
     functions: dict[str, tuple[Function, Source]] = field(default_factory=dict)

@@ -237,3 +237,35 @@ def test_a_missing_oracle_is_named() -> None:
     problem = SimpleNamespace(grad=Shifted().grad, loss=Shifted().loss)
     with pytest.raises(MissingOracle, match=r"no `hvp`: pass hvp\(params, v, batch\)"):
         advance(step, start(step, [POINT]), [POINT], asked=Asked(problem, 1.0))
+
+
+NUMERICS = """optimizer A
+  state m = 0
+  numerics:
+    store m as {how}
+  m' = 0.999*m + 0.001*g
+  x' = x - m'
+"""
+
+
+@pytest.mark.parametrize(("how", "last"), [("float16", np.float16), ("f32", np.float32)])
+def test_a_state_is_stored_in_the_dtype_that_numerics_names(how: str, last: type) -> None:
+    step = tp.loads(NUMERICS.format(how=how)).step()
+    moved, memory = advance(step, start(step, [POINT]), [POINT], [POINT / 3])
+    exact = 0.001 * (POINT / 3)
+    np.testing.assert_array_equal(memory.values["m"][0], exact.astype(last).astype(float))
+    np.testing.assert_array_equal(moved[0], POINT - exact)
+
+
+def test_stochastic_rounding_keeps_an_average_moving() -> None:
+    """0.999 of a bfloat16 number is that number again to the nearest, but not on average."""
+    params = [np.full(4000, 1.0)]
+    means = []
+    for how in ("bfloat16", "bfloat16 stochastic"):
+        step = tp.loads(NUMERICS.format(how=how).replace("= 0\n", "= 1\n", 1)).step()
+        memory = start(step, params)
+        for _ in range(20):
+            _, memory = advance(step, memory, params, [np.zeros(4000)])
+        means.append(float(np.mean(memory.values["m"][0])))
+    assert means[0] == 1.0
+    assert means[1] == pytest.approx(0.999**20, abs=2e-3)
