@@ -53,7 +53,7 @@ class Loops:
         self, line: LoopBlock, source: Source, scope: Scope, ready: Ready, inner: Inner
     ) -> list[Statement]:
         """The statements of a loop, and those that prepare and end it."""
-        turn = Sym(self._fresh("turn"), span=line.span)
+        turn = Sym(self.fresh_name("turn"), span=line.span)
         before: list[Statement] = []
         index: Expr = turn
         if line.over is not None:
@@ -82,7 +82,7 @@ class Loops:
         until: Sym | None = None
         if stop != FALSE:
             word = "accepted" if line.kind == "search" else "stop"
-            until = Sym(self._fresh(word), span=stop.span)
+            until = Sym(self.fresh_name(word), span=stop.span)
             body.append(Equation(until, ready(stop, within), source))
         if line.kind == "search" and until is not None:
             last = Apply("==", (turn, _less(turns)))
@@ -97,7 +97,8 @@ class Loops:
         loop = Loop(tuple(carries), turns, tuple(body), turn, until, source)
         return [*before, loop, *after]
 
-    def _fresh(self, stem: str) -> str:
+    def fresh_name(self, stem: str) -> str:
+        """A name that is not in use yet."""
         name, number = stem, 1
         while name in self.taken:
             number += 1
@@ -121,15 +122,27 @@ class Loops:
             return None
         turns = self.lengths[axis]
         if over.form == "perm":
-            drawn = Sym(self._fresh(f"{line.index}_drawn"), span=over.span)
-            order = Sym(self._fresh(f"{line.index}_order"), span=over.span)
-            self.drawn[drawn] = axis
-            before += [Draw(drawn, "uniform", (), source),
-                       Equation(order, Apply("argsort", (drawn,), (axis,)), source)]
+            order = Sym(self.fresh_name(f"{line.index}_order"), span=over.span)
+            before += self._permuted(order, axis, source)
             return turns, Apply("at", (order, turn), (axis,)), axis
         if names == ("oldest", "newest"):
             return turns, Apply("-", (_less(turns), turn)), axis
         return turns, turn, axis
+
+    def permutation(self, target: Sym, call: Apply, source: Source) -> list[Statement]:
+        """``p ~ perm(tasks)``: the places of an axis in an order drawn here."""
+        axis = call.args[0] if len(call.args) == 1 else None
+        if not isinstance(axis, Sym) or axis.name not in self.lengths:
+            self.problems.append(report("fold-range", source, target.span, name="perm"))
+            return [Equation(target, ZERO, source)]
+        return self._permuted(target, axis.name, source)
+
+    def _permuted(self, order: Sym, axis: str, source: Source) -> list[Statement]:
+        """The order of uniform numbers, one for each place."""
+        drawn = Sym(self.fresh_name(f"{order.name}_drawn"), span=order.span)
+        self.drawn[drawn] = axis
+        return [Draw(drawn, "uniform", (), source),
+                Equation(order, Apply("argsort", (drawn,), (axis,)), source)]
 
     def _exported(
         self, line: LoopBlock, body: list[Statement], until: Sym | None, source: Source
@@ -147,7 +160,7 @@ class Loops:
             elif name in values:
                 continue
             elif name in made:
-                inside = Sym(self._fresh(f"{name}_{line.kind}"), span=target.span)
+                inside = Sym(self.fresh_name(f"{name}_{line.kind}"), span=target.span)
                 inner_names[Sym(name)] = inside
                 body.append(Equation(Sym(name, True, span=target.span), inside, source))
                 extra.append(Carry(Sym(name, span=target.span), ZERO))
@@ -194,7 +207,7 @@ class Loops:
         found = next((c.value for c in carries if Sym(c.value.name, True) in {
             s.target for s in body if isinstance(s, Equation) and s.value == until}), None)
         if found is None:
-            found = Sym(self._fresh("found"), span=end.span)
+            found = Sym(self.fresh_name("found"), span=end.span)
             carries.append(Carry(found, FALSE))
             body.append(Equation(replace(found, prime=True), until, source))
         if end.word == "hold":
@@ -207,7 +220,7 @@ class Loops:
             if place is None:
                 self.problems.append(report("loop-target", source, name.span, name=str(name)))
                 continue
-            inside = Sym(self._fresh(f"{name.name}_{line.kind}"), span=name.span)
+            inside = Sym(self.fresh_name(f"{name.name}_{line.kind}"), span=name.span)
             names: dict[Sym, Expr] = {name: inside, replace(name, prime=True): replace(
                 inside, prime=True)}
             body[:] = [renamed(s, names) for s in body]

@@ -123,7 +123,7 @@ def _check_names(
 
 def _draws(program: Program) -> list[tuple[Apply, Source]]:
     found = [(s.start, s.source, s.span) for s in program.states if isinstance(s.start, Draw)]
-    found += [(s, s.source, s.target.span) for s in program.body if isinstance(s, Draw)]
+    found += [(s, s.source, s.target.span) for s in statements(program.body) if isinstance(s, Draw)]
     return [(Apply(d.distribution, d.args, span=span), source) for d, source, span in found]
 
 

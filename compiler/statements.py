@@ -265,7 +265,12 @@ def _statement(
             call = ready(value, source, scope)
             assert isinstance(call, Apply)
             target = Sym(name, span=span, spelled=line.spelled)
+            if call.op == "perm":
+                return loops.permutation(target, call, source)
             program.draw_types[target] = read_type(tables, kind, source, PER_ENTRY)
+            if call.op == "sphere":
+                return _on_sphere(target, Sym(loops.fresh_name(f"{name}_normal"), span=span),
+                                  source, program)
             return [Draw(target, call.op, call.args, source)]  # type: ignore[arg-type]
         case Hold(condition):
             program.holds.append((_both(under, ready(condition, source, scope)), source))
@@ -317,6 +322,14 @@ def _loop(
     for symbol in set(loops.types) - known:
         program.carried[symbol] = read_type(tables, loops.types[symbol], source, PER_ENTRY)
     return found
+
+
+def _on_sphere(target: Sym, normal: Sym, source: Source, program: Program) -> list[Statement]:
+    """A direction of length one, every one alike likely: ``z = n/|n|`` with n normal."""
+    program.draw_types[normal] = program.draw_types.pop(target)
+    squares = Apply("sum", (Apply("^", (normal, Num("2"))),), ("model",))
+    value = Apply("/", (normal, Apply("sqrt", (squares,))), span=target.span)
+    return [Draw(normal, "normal", (), source), Equation(target, value, source)]
 
 
 def _both(one: Expr, other: Expr) -> Expr:

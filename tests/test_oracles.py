@@ -269,3 +269,21 @@ def test_stochastic_rounding_keeps_an_average_moving() -> None:
         means.append(float(np.mean(memory.values["m"][0])))
     assert means[0] == 1.0
     assert means[1] == pytest.approx(0.999**20, abs=2e-3)
+
+
+def test_a_sphere_is_drawn_with_length_one() -> None:
+    (x,) = _step("optimizer A\n  z ~ sphere\n  x' = x + 3*z\n")
+    assert np.linalg.norm(x - POINT) == pytest.approx(3)
+    normal = draw("normal", (0.0, 1.0), 5, "z_normal", 1, 0, (3,))
+    np.testing.assert_allclose((x - POINT) / 3, normal / np.linalg.norm(normal), rtol=1e-14)
+
+
+def test_a_permutation_can_be_named() -> None:
+    (x,) = _step("""optimizer A
+  losses tasks[k]
+  hyper k : int = 3 in [1, inf)
+  p ~ perm(tasks)
+  x' = 0*x + sum(p*2^index(tasks) over tasks) + max(p over tasks)
+""")
+    assert x[0] - 2 in {0 * a + 1 * b + 2 * c + 0.0 for a, b, c in [(1, 2, 4), (1, 4, 2),
+                        (2, 1, 4), (2, 4, 1), (4, 1, 2), (4, 2, 1)]}
