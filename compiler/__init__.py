@@ -14,17 +14,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thetaprime.answers import Answers
     from thetaprime.arguments import CallError
     from thetaprime.diagnostics import Diagnostic, SpecError
     from thetaprime.format import format_text
     from thetaprime.optimizer import Optimizer, Report, load, loads
 
 __all__ = [
-    "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load", "loads",
+    "Answers", "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load", "loads",
     "shipped",
 ]
 
 _WHERE = {
+    "Answers": "answers",
     "CallError": "arguments", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
     "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
     "format_text": "format",
