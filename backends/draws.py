@@ -1,9 +1,9 @@
 """How a draw becomes numbers: one recipe, the same text for every array namespace.
 
-A draw depends on (seed, name, t, tensor, entry) only. Its bits are Threefry-2x32 with 20 rounds
-(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a key for the step and the
-tensor, then a word pair for each entry, so that all backends draw the same bits, and numbers equal
-to the last few digits.
+A draw depends on (seed, name, t, tensor, entry) only, inside of loops on the turn too. Its bits are
+Threefry-2x32 with 20 rounds (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): a
+key for the step and the tensor, then a word pair for each entry and turn, so that all backends draw
+the same bits, and numbers equal to the last few digits.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ def _threefry(k0, k1, a, b):
 '''
 
 _BITS = '''
-def _bits(seed, name, t, leaf, shape):
+def _bits(seed, name, t, leaf, shape, turn=0):
     """Two random words for each entry, under a key made of (seed, name) and (t, leaf)."""
     words = [XP.asarray(w).astype(XP.uint32).reshape(1) for w in (seed, t, leaf)]
     k0, k1 = _threefry(words[0], XP.full(1, name, XP.uint32), *words[1:])
     entries = XP.arange(math.prod(shape), dtype=XP.uint32)
-    a, b = _threefry(k0, k1, entries, XP.zeros_like(entries))
+    # The counter is the entry and the turn of the loops around.
+    a, b = _threefry(k0, k1, entries, XP.full_like(entries, turn))
     return a.reshape(shape), b.reshape(shape)
 '''
 
@@ -42,40 +43,53 @@ def _unit(bits, dtype):
 '''
 
 _UNIFORM = '''
-def _uniform(seed, name, t, leaf, shape, dtype):
+def _uniform(seed, name, t, leaf, shape, dtype, turn=0):
     """Uniform on (0, 1)."""
-    return _unit(_bits(seed, name, t, leaf, shape)[0], dtype)
+    return _unit(_bits(seed, name, t, leaf, shape, turn)[0], dtype)
 '''
 
 _NORMAL = '''
-def _normal(seed, name, t, leaf, shape, dtype):
+def _normal(seed, name, t, leaf, shape, dtype, turn=0):
     """Standard normal, by Box and Muller."""
-    a, b = _bits(seed, name, t, leaf, shape)
-    turn = (2 * math.pi) * _unit(b, dtype)
-    return XP.sqrt(-2 * XP.log(_unit(a, dtype))) * XP.cos(turn)
+    a, b = _bits(seed, name, t, leaf, shape, turn)
+    angle = (2 * math.pi) * _unit(b, dtype)
+    return XP.sqrt(-2 * XP.log(_unit(a, dtype))) * XP.cos(angle)
 '''
 
 _RADEMACHER = '''
-def _rademacher(seed, name, t, leaf, shape, dtype):
+def _rademacher(seed, name, t, leaf, shape, dtype, turn=0):
     """-1 or 1, each half of the time."""
-    u = _uniform(seed, name, t, leaf, shape, dtype)
+    u = _uniform(seed, name, t, leaf, shape, dtype, turn)
     return XP.where(u < 0.5, -1, 1).astype(dtype)
 '''
 
 _BERNOULLI = '''
-def _bernoulli(seed, name, t, leaf, shape, dtype, p):
+def _bernoulli(seed, name, t, leaf, shape, dtype, p, turn=0):
     """1 with probability p, else 0."""
-    return (_uniform(seed, name, t, leaf, shape, dtype) < p).astype(dtype)
+    return (_uniform(seed, name, t, leaf, shape, dtype, turn) < p).astype(dtype)
 '''
 
 
-def helpers(namespace: str) -> dict[str, str]:
+# The recipe where no draw stands inside of a loop: there is no turn to count.
+_NO_TURNS = {
+    ", turn=0": "", ", turn)": ")", "full_like(entries)": "zeros_like(entries)",
+    "    # The counter is the entry and the turn of the loops around.\n": "", "angle": "turn",
+}
+
+
+def helpers(namespace: str, turns: bool = False) -> dict[str, str]:
     """Name -> text of the functions of the recipe over ``namespace`` (``np`` or ``jnp``), in an
-    order in which they can stand in a module that imports ``math`` and the namespace."""
+    order in which they can stand in a module that imports ``math`` and the namespace. With
+    ``turns`` each function of a draw takes the turn of the loops around as a last argument."""
     texts = {"_threefry": _THREEFRY, "_bits": _BITS, "_unit": _UNIT, "_uniform": _UNIFORM,
              "_normal": _NORMAL, "_rademacher": _RADEMACHER, "_bernoulli": _BERNOULLI}
-    return {name: text.replace("XP.", f"{namespace}.").strip("\n")
-            for name, text in texts.items()}
+    changes = {} if turns else _NO_TURNS
+    found = {}
+    for name, text in texts.items():
+        for old, new in {**changes, "XP.": f"{namespace}."}.items():
+            text = text.replace(old, new)
+        found[name] = text.strip("\n")
+    return found
 
 
 def name_hash(name: str) -> int:

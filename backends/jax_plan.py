@@ -6,26 +6,36 @@ import keyword
 import re
 from dataclasses import dataclass, replace
 
-from thetaprime.backends.jax_expr import Writer, python_names, typed
-from thetaprime.backends.phases import Phase, phases
+from thetaprime.backends.jax_align import typed
+from thetaprime.backends.jax_expr import Writer
+from thetaprime.backends.jax_names import lengths, python_names
+from thetaprime.backends.jax_oracles import Questions, asks_more, questions
+from thetaprime.backends.jax_walks import given, reads_of
+from thetaprime.backends.phases import Phase
+from thetaprime.backends.segments import Choice, Part, Segment, Turns, segments, whole
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
-from thetaprime.ir import Draw, Equation, First, State, Statement, Step, When, reads
-from thetaprime.simplify import flatten
+from thetaprime.ir import Draw, Equation, Loop, State, Statement, Step, reads, statements
+from thetaprime.scopes import outputs
+from thetaprime.simplify import costly, flatten
+from thetaprime.storage import STOCHASTIC
 from thetaprime.types import PER_ENTRY, Extent
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the parts of the module are written from."""
+    """What the parts of the module are written from. ``result`` is what a step returns beside the
+    state: the change of the point, or the new point where the step asks the problem itself
+    (``asked``)."""
 
     step: Step
-    change: Sym
+    result: Sym
     writer: Writer
     factory: str
-    update: tuple[Phase, ...]
-    start: tuple[Phase, ...]
-    evaluate: tuple[Phase, ...]
-    result: Sym
+    update: Part
+    start: Part
+    evaluate: Part | None
+    averaged: Sym
+    asked: Questions | None
 
     @property
     def state_class(self) -> str:
@@ -33,8 +43,14 @@ class Plan:
 
     @property
     def draws(self) -> bool:
-        starts = any(isinstance(s.start, Draw) for s in self.step.states)
-        return starts or any(isinstance(s, Draw) for s in self.step.body)
+        starts = any(isinstance(s.start, Draw) or stochastic(s) for s in self.step.states)
+        return starts or any(isinstance(s, Draw) for s in statements(self.step.body))
+
+    @property
+    def draws_in_turns(self) -> bool:
+        """Whether a draw stands in a loop, and so depends on its turn."""
+        return any(isinstance(s, Draw) for loop in statements(self.step.body)
+                   if isinstance(loop, Loop) for s in statements(loop.body))
 
 
 def factory_name(name: str) -> str:
@@ -51,31 +67,75 @@ def parameter_names(step: Step) -> dict[str, str]:
 
 
 def make_plan(step: Step) -> Plan:
-    step, change = _with_change(flatten(step))
-    result = Sym(_unused(step, "averaged"), type=PER_ENTRY)
-    update = tuple(phases(step))
-    start = tuple(phases(replace(step, body=start_body(step))))
-    evaluate: tuple[Phase, ...] = ()
+    step = flatten(step, keep=costly)
+    result = Sym(step.point, True, PER_ENTRY)
+    if not asks_more(step):
+        step, result = _with_change(step)
+    averaged = Sym(_unused(step, "averaged"), type=PER_ENTRY)
+    wanted = [result, *(Sym(s.name, not s.constant, s.type) for s in step.states)]
+    update = whole(step.body, wanted)
+    starts = start_body(step)
+    start = Part(segments(starts), tuple(s.target for s in starts))
+    evaluate = None
     if step.evaluate is not None:
-        evaluate = tuple(phases(replace(step, body=(Equation(result, step.evaluate),))))
+        evaluate = whole((Equation(averaged, step.evaluate),), [averaged])
+    asked = None
+    if asks_more(step):
+        used = used_in(update)
+        asked = questions(step, Sym(step.gradient) in used, Sym("loss") in used)
     found = [Sym(step.point), Sym(step.gradient), Sym("loss"), *(Sym(h.name) for h in step.hypers)]
     for state in step.states:
         found += [Sym(state.name), Sym(state.name, True)]
-    for phase in (*update, *start, *evaluate):
-        for statement in (*phase.scalars, *phase.leaves, *phase.partials):
-            found.append(statement.target)
-            for expr in reads(statement):
-                found += sorted(symbols(expr), key=str)
+    for part in (update, start, evaluate):
+        found += [] if part is None else [*_named(part.segments), *part.results]
     factory = factory_name(step.name)
-    names = python_names(found, taken={factory, f"{step.name}State"})
-    writer = Writer(names, {axis.name: axis.length for axis in step.axes})
-    return Plan(step, change, writer, factory, update, start, evaluate, result)
+    names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
+    writer = Writer(names, lengths(step.axes, names))
+    return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
+
+
+def _functions(asked: Questions | None) -> list[str]:
+    return [] if asked is None else [f"{name}_of" for name in (*asked.functions, "losses")]
+
+
+def _named(stages: tuple[Segment, ...]) -> list[Sym]:
+    """All symbols of the segments, in the order in which they first stand there."""
+    found: list[Sym] = []
+    for stage in stages:
+        if isinstance(stage, Phase):
+            for statement in statements((*stage.scalars, *stage.leaves, *stage.partials)):
+                found += outputs(statement)
+                if isinstance(statement, Loop):
+                    found += _of_loop(statement)
+                for expr in reads(statement):
+                    found += sorted(symbols(expr), key=str)
+            continue
+        found += [*given(stage), *sorted(reads_of(stage), key=str)]
+        if isinstance(stage, Turns):
+            found += _of_loop(stage.loop)
+        for part in parts(stage):
+            found += _named(part.segments)
+    return found
+
+
+def _of_loop(loop: Loop) -> list[Sym]:
+    return [loop.turn, *(c.value for c in loop.carries), *([loop.until] if loop.until else [])]
+
+
+def parts(stage: Segment) -> tuple[Part, ...]:
+    """The bodies inside of a segment."""
+    match stage:
+        case Choice():
+            return (stage.then, stage.otherwise)
+        case Turns():
+            return (stage.part,)
+    return ()
 
 
 def _unused(step: Step, stem: str) -> str:
     taken = {s.name for st in step.body for e in reads(st) for s in symbols(e)}
     taken |= {h.name for h in step.hypers} | {s.name for s in step.states}
-    taken |= {s.target.name for s in step.body if not isinstance(s, When)}
+    taken |= {o.name for s in statements(step.body) for o in outputs(s)}
     while stem in taken:
         stem += "_"
     return stem
@@ -137,6 +197,11 @@ def _negative(value: Expr) -> Expr:
 # The starts of the states.
 
 
+def stochastic(state: State) -> bool:
+    """Whether a state is rounded by chance when it is kept."""
+    return state.storage is not None and state.storage[1] == STOCHASTIC
+
+
 def numeric(state: State) -> bool:
     """Whether the start is one number, the same for every tensor, in which no state is read."""
     if isinstance(state.start, Draw):
@@ -165,11 +230,17 @@ def start_body(step: Step) -> tuple[Equation | Draw, ...]:
     return tuple(body)
 
 
-def used_in(stages: tuple[Phase, ...]) -> set[Sym]:
-    """The symbols that statements read."""
-    used: set[Sym] = set()
-    for stage in stages:
-        for statement in (*stage.scalars, *stage.leaves, *stage.partials):
-            used |= {s for e in reads(statement) for s in symbols(e)}
-            used |= {statement.target} if isinstance(statement, First) else set()
-    return used
+def used_in(part: Part) -> set[Sym]:
+    """The symbols that a part reads, or gives as they are."""
+    return set(part.results).union(*(reads_of(stage) for stage in part.segments))
+
+
+def handed_through(part: Part) -> set[Sym]:
+    """The symbols that blocks give as they are and loops start from."""
+    found: set[Sym] = set()
+    for stage in part.segments:
+        if isinstance(stage, Turns):
+            found |= {c.start for c in stage.loop.carries if isinstance(c.start, Sym)}
+        for inner in parts(stage):
+            found |= {*inner.results, *handed_through(inner)}
+    return found

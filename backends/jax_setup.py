@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from thetaprime.backends.jax_plan import Plan
+from thetaprime.backends.jax_plan import Plan, handed_through
 from thetaprime.backends.jax_signature import compute_defaults
 from thetaprime.expr import Apply, Num, Sym, symbols
 from thetaprime.types import PER_ENTRY, Extent
@@ -19,18 +19,29 @@ def columns_of(plan: Plan, first: Sym) -> list[Sym]:
     return list(dict.fromkeys(columns))
 
 
-def state_lines(plan: Plan, used: set[Sym]) -> list[str]:
+def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[str]:
+    """The point and the states; those that a block or a loop hands through are missing where
+    the tensors ``beside`` them are, as all is that is made of them."""
     writer = plan.writer
+    through = handed_through(plan.update) if beside is not None else set()
+
+    def tensors(symbol: Sym, tree: str) -> str:
+        text = f"_tensors(structure, {tree})"
+        if beside is not None and symbol in through:
+            text = f"_beside({writer.name(beside)}, {text})"
+        return f"{writer.name(symbol)} = {text}"
+
     lines = []
     if Sym(plan.step.point) in used:
-        lines.append(f"{writer.name(Sym(plan.step.point))} = _tensors(structure, params)")
+        lines.append(tensors(Sym(plan.step.point), "params"))
     for state in plan.step.states:
         if Sym(state.name) not in used:
             continue
         name = writer.name(Sym(state.name))
         scalar = state.type.extent is Extent.SCALAR
-        lines.append(f"{name} = state.{name}" if scalar
-                     else f"{name} = _tensors(structure, state.{name})")
+        wide = "" if state.storage is None else ".astype(dtype)"
+        lines.append(f"{name} = state.{name}{wide}" if scalar
+                     else tensors(Sym(state.name), f"state.{name}"))
     return lines
 
 
@@ -54,10 +65,6 @@ def hyper_lines(plan: Plan, used: set[Sym], count: str) -> list[str]:
     kept = tuple(h for h in traced if Sym(h.name) in needed)
     return [f"{left} = _values(hypers, {count}, dtype)",
             *compute_defaults(kept, plan.writer, static=False)]
-
-
-def indented(lines: list[str]) -> list[str]:
-    return [f"    {line}" if line else "" for line in lines]
 
 
 def needed_by(setup: list[str], body: list[str]) -> list[str]:

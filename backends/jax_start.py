@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from thetaprime.backends.jax_expr import typed
+from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_plan import Plan, copies, numeric, start_body, used_in
-from thetaprime.backends.jax_setup import hyper_lines, indented, needed_by
-from thetaprime.backends.jax_walks import walks
+from thetaprime.backends.jax_regions import indented
+from thetaprime.backends.jax_setup import hyper_lines, needed_by
+from thetaprime.backends.jax_walks import Scene, walks
 from thetaprime.expr import Sym, symbols
 from thetaprime.ir import Draw, State
 from thetaprime.types import PER_ENTRY, Extent
@@ -18,7 +19,8 @@ def init_lines(plan: Plan) -> list[str]:
     point = Sym(step.point, type=PER_ENTRY)
     wanted = [s.target for s in start_body(step)
               if typed(s.target).extent is not Extent.SCALAR]
-    lines = walks(plan.start, wanted, replace(writer, like=point), [point])
+    scene = Scene(replace(writer, like=point), (point,))
+    lines = walks(plan.start.segments, wanted, scene)
     fields = [f"{writer.name(Sym(s.name))}={_start(plan, s)}" for s in step.states]
     body = [*lines, f"return {plan.state_class}(",
             *(f"    {f}," for f in ("count=count", *fields)), ")"]
@@ -36,23 +38,28 @@ def init_lines(plan: Plan) -> list[str]:
 def _start(plan: Plan, state: State) -> str:
     """The expression of a state before the first step."""
     writer = plan.writer
-    dims = [str(writer.lengths[a]) for a in state.type.axes]
+    dims = [writer.length(a) for a in state.type.axes]
     more = "".join(f", {d}" for d in dims)
     name = writer.name(Sym(state.name))
     number = numeric(state)
     value = name
     if number and not isinstance(state.start, Draw):
         value = writer.show(state.start)
+    kept = "" if state.storage is None else f"jnp.{state.storage[0]}"
     if state.type.extent is Extent.SCALAR:
         if number and value == "0":
-            return f"jnp.zeros({_shape(dims)}, dtype)"
-        return f"jnp.full({_shape(dims)}, {value}, dtype)"
+            return f"jnp.zeros({_shape(dims)}, {kept or 'dtype'})"
+        return f"jnp.full({_shape(dims)}, {value}, {kept or 'dtype'})"
     if copies(state, plan.step.point):
-        return "_copy(params)"
-    full = "_full" if state.type.extent is Extent.ENTRY else "_full_per_tensor"
-    if number:
-        return f"{full}(params, {value}{more})"
-    return f"_tree(structure, {name}, {full}(params, 0{more}))"
+        text = "_copy(params)"
+    else:
+        full = "_full" if state.type.extent is Extent.ENTRY else "_full_per_tensor"
+        text = f"{full}(params, {value if number else 0}{more})"
+    if kept:
+        text = f"_kept({text}, {kept})"
+    if number or copies(state, plan.step.point):
+        return text
+    return f"_tree(structure, {name}, {text})"
 
 
 def _shape(dims: list[str]) -> str:

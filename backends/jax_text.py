@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from thetaprime.backends import draws
+from thetaprime.backends import jax_oracles as oracles
 
 IMPORTS = '''
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+'''.strip("\n")
 
+OPTAX = '''
 try:
     from optax import GradientTransformationExtraArgs, ScalarOrSchedule
 except ImportError:
@@ -26,6 +29,20 @@ except ImportError:
 
         init: Callable[..., Any]
         update: Callable[..., Any]
+'''.strip("\n")
+
+STEPPER = '''
+try:
+    from optax import ScalarOrSchedule
+except ImportError:
+    ScalarOrSchedule = float | jax.Array | Callable[[Any], Any]
+
+
+class Optimizer(NamedTuple):
+    """A pair of pure functions: the start of the state, and one step."""
+
+    init: Callable[..., Any]
+    step: Callable[..., Any]
 '''.strip("\n")
 
 _HELPERS = {
@@ -80,7 +97,7 @@ def _stored(new, old):
     "_tensors": '''
 def _tensors(structure, tree):
     """The tensors of a tree, one for each place in `structure`, as real numbers."""
-    return [a if a is None else _real(a) for a in structure.flatten_up_to(tree)]
+    return tuple(_real(a) for a in structure.flatten_up_to(tree))
 ''',
     "_tree": '''
 def _tree(structure, new, old):
@@ -88,12 +105,17 @@ def _tree(structure, new, old):
     pairs = zip(new, structure.flatten_up_to(old), strict=True)
     return structure.unflatten([_stored(a, b) for a, b in pairs])
 ''',
+    "_beside": '''
+def _beside(those, tensors):
+    """The tensors, but None where one of `those` (a gradient) is missing."""
+    return tuple(None if b is None else a for a, b in zip(tensors, those, strict=True))
+''',
     "_each": '''
 def _each(function, results, *columns):
-    """`function` of the tensors of each row; a row that lacks one (no gradient) gives Nones."""
+    """`function` of the tensors of each row; a row without the first (no gradient) gives Nones."""
     nothing = (None,) * results
     rows = [
-        nothing if any(a is None for a in row) else function(*row)
+        nothing if row[0] is None else function(*row)
         for row in zip(*columns, strict=True)
     ]
     return tuple(zip(*rows, strict=True)) or ((),) * results
@@ -172,16 +194,56 @@ def _full_per_tensor(params, value, *axes):
     """`value` for each parameter, one number along `axes`."""
     return jax.tree.map(lambda p: jnp.full(axes, value, _real_dtype(p)), params)
 ''',
-    **{name: f"\n{text}\n" for name, text in draws.helpers("jnp").items()},
+    "_kept": '''
+def _kept(tree, dtype):
+    """The tree with its real tensors in the dtype that they are kept in."""
+    return jax.tree.map(lambda a: a if jnp.iscomplexobj(a) else a.astype(dtype), tree)
+''',
+    "_by_chance": '''
+def _by_chance(seed, name, t, tensors):
+    """The tensors rounded to bfloat16, up or down by chance, so that on average nothing changes."""
+    def rounded(leaf, a):
+        if a is None:
+            return None
+        a = jnp.asarray(a, jnp.float32)
+        words = jax.lax.bitcast_convert_type(a, jnp.uint32)
+        words += _bits(seed, name, t, leaf, a.shape)[0] >> 16
+        near = jax.lax.bitcast_convert_type(words & jnp.uint32(0xFFFF0000), jnp.float32)
+        return jnp.where(jnp.isfinite(a), near, a)
+
+    return tuple(rounded(leaf, a) for leaf, a in enumerate(tensors))
+''',
+    **oracles.HELPERS,
+    "_cond": '''
+def _cond(condition, then, otherwise):
+    """What one of two functions gives, in the dtypes of the second; only that one runs."""
+    kinds = jax.eval_shape(otherwise)
+    return jax.lax.cond(condition, lambda: _alike(then(), kinds), otherwise)
+''',
+    "_alike": '''
+def _alike(new, old):
+    """`new` in the dtypes of `old`."""
+    return jax.tree.map(lambda a, b: jnp.asarray(a, b.dtype), new, old)
+''',
+    "_shifted": '''
+def _shifted(window, value, axis=0):
+    """The window with `value` as its newest, the first along the axis, and without its oldest."""
+    kept = jnp.moveaxis(window, axis, 0)
+    newest = jnp.broadcast_to(value, kept.shape[1:])[None]
+    return jnp.moveaxis(jnp.concatenate([newest, kept[:-1]]), 0, axis)
+''',
 }
 
 
-def helpers_for(code: str) -> list[str]:
-    """The texts of the helpers that ``code`` calls, and of those that they call, in order."""
+def helpers_for(code: str, turns: bool = False) -> list[str]:
+    """The texts of the helpers that ``code`` calls, and of those that they call, in order;
+    ``turns``: draws stand in loops."""
+    recipe = draws.helpers("jnp", turns)
+    known = {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}
     wanted: set[str] = set()
     todo = [code]
     while todo:
-        called = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop())) & _HELPERS.keys() - wanted
+        called = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop())) & known.keys() - wanted
         wanted |= called
-        todo += [_HELPERS[name] for name in called]
-    return [text.strip("\n") for name, text in _HELPERS.items() if name in wanted]
+        todo += [known[name] for name in called]
+    return [text.strip("\n") for name, text in known.items() if name in wanted]

@@ -1,72 +1,175 @@
-"""Phases as JAX text: scalars, then one function of a tensor, mapped over the tensors."""
+"""Segments as JAX text: scalars, functions of one tensor mapped over the tensors, and between them
+questions to the problem, loops and blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
+from thetaprime.backends.jax_leaf import leaf_lines
+from thetaprime.backends.jax_oracles import ask_lines
+from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
 from thetaprime.backends.phases import Phase
+from thetaprime.backends.segments import Ask, Choice, Part, Segment, Turns
 from thetaprime.expr import Apply, Sym, symbols
-from thetaprime.ir import Draw, Equation, First, reads
+from thetaprime.ir import Draw, Equation, First, statements
 from thetaprime.ops import REDUCTIONS
+from thetaprime.scopes import free, outputs
+from thetaprime.types import SCALAR, Extent
 
 _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_any"}
 
 
-def walks(
-    stages: Sequence[Phase], wanted: Sequence[Sym], writer: Writer, columns: Sequence[Sym],
-) -> list[str]:
-    """The lines of all phases.
+@dataclass(frozen=True)
+class Scene:
+    """What the lines are written for: ``lists`` are the symbols that stand for one array of each
+    tensor, the one in whose shape they all are first; ``several``: the step sees several
+    batches; ``sparse``: of some tensors the first one is missing, but others are not."""
 
-    ``columns`` are the symbols that are lists of one array per tensor before the first phase;
-    after the last one those in ``wanted`` are too. ``writer.like`` is one of the columns.
-    """
+    writer: Writer
+    lists: tuple[Sym, ...]
+    several: bool = False
+    sparse: bool = False
+
+
+def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> list[str]:
+    """The lines of all segments, after which the symbols in ``wanted`` are known."""
     lines: list[str] = []
-    lists = list(columns)
-    busy = [stage for stage in stages if stage.leaves or stage.partials]
+    lists = list(scene.lists)
+    busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
+    asked: list[Ask] = []
     for place, stage in enumerate(stages):
-        for statement in stage.scalars:
-            lines += replace(writer, like=None).statement(statement)
-        if stage not in busy:
-            continue
-        name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
-        later = set(wanted).union(*(_read(s) for s in stages[place + 1:]))
-        own = list(dict.fromkeys(s.target for s in stage.leaves))
-        kept = [s for s in wanted if s in own] + [s for s in own if s in later - set(wanted)]
-        results = [*(p.target for p in stage.partials), *kept]
-        arguments = [s for s in lists if s in _read(stage) or s == writer.like]
-        lines += _leaf(name, stage, arguments, results, writer)
-        for partial in stage.partials:
-            lines.append(_combined(partial, writer))
-        lists += [s for s in own if s in later and s not in lists]
+        now = replace(scene, lists=tuple(lists))
+        match stage:
+            case Phase():
+                for statement in stage.scalars:
+                    lines += leaf_lines((statement,), replace(scene.writer, like=None))
+                if stage in busy:
+                    name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
+                    later = set().union(*(reads_of(s) for s in stages[place + 1:]))
+                    lines += _walk(name, stage, wanted, later, now)
+            case Ask():
+                asked.append(stage)
+                if not any(isinstance(s, Ask) for s in stages[place + 1: place + 2]):
+                    lines += ask_lines(asked, scene.writer, scene.several)
+                    asked = []
+            case Choice():
+                lines += _choice(stage, now)
+            case Turns():
+                lines += _turns(stage, now)
+        lists += [s for s in given(stage) if _varies(s) and s not in lists]
     return lines
 
 
-def _read(stage: Phase) -> set[Sym]:
-    inner = (*stage.leaves, *stage.partials)
-    used = {s for statement in inner for e in reads(statement) for s in symbols(e)}
-    return used | {s.target for s in inner if isinstance(s, First)}
+def given(stage: Segment) -> Iterator[Sym]:
+    """The symbols that are known after a segment."""
+    match stage:
+        case Phase(scalars, leaves, partials):
+            for statement in (*scalars, *leaves, *partials):
+                yield from outputs(statement)
+        case Ask(target):
+            yield target
+        case Choice(_, made):
+            yield from made
+        case Turns(loop):
+            yield from (c.value for c in loop.carries)
 
 
-def _leaf(
-    name: str, stage: Phase, arguments: list[Sym], results: list[Sym], writer: Writer,
+def reads_of(stage: Segment) -> set[Sym]:
+    """The symbols that a segment reads, its insides too."""
+    match stage:
+        case Phase(scalars, leaves, partials):
+            inner = (*scalars, *leaves, *partials)
+            used = {s for statement in inner for s in free(statement)}
+            return used | {s.target for s in inner if isinstance(s, First)}
+        case Ask(_, call):
+            return symbols(call)
+        case Choice(condition, _, then, otherwise):
+            return symbols(condition) | _reads_of_part(then) | _reads_of_part(otherwise)
+        case Turns(loop, part):
+            starts = {s for c in loop.carries for s in symbols(c.start)}
+            return starts | symbols(loop.turns) | _reads_of_part(part)
+
+
+def _reads_of_part(part: Part) -> set[Sym]:
+    return set(part.results).union(*(reads_of(s) for s in part.segments))
+
+
+def _varies(symbol: Sym) -> bool:
+    return typed(symbol).extent is not Extent.SCALAR
+
+
+# Loops and blocks.
+
+
+def _part(part: Part, scene: Scene) -> tuple[list[str], list[str]]:
+    """The lines of a part, and the names of its results."""
+    lines = walks(part.segments, part.results, scene)
+    return lines, [scene.writer.name(s) for s in part.results]
+
+
+def _choice(choice: Choice, scene: Scene) -> list[str]:
+    """A block: both sides give numbers of the model in one dtype."""
+
+    def side(part: Part) -> tuple[list[str], list[str]]:
+        lines, names = _part(part, scene)
+        whole = {s.target for stage in part.segments if isinstance(stage, Phase)
+                 for s in stage.scalars if isinstance(s, Equation) and _constant(s)}
+        return lines, [f"jnp.asarray({name}, dtype)" if s in whole else name
+                       for name, s in zip(names, part.results, strict=True)]
+
+    return choice_lines(choice.condition, [scene.writer.name(s) for s in choice.outputs],
+                        side(choice.then), side(choice.otherwise), choice.rare, scene.writer)
+
+
+def _constant(equation: Equation) -> bool:
+    """Whether the text of a number may be whole where the number is not meant to be."""
+    real = (s for s in symbols(equation.value) if typed(s).kind == "real")
+    return typed(equation.target) == SCALAR and not any(real)
+
+
+def _turns(turns: Turns, scene: Scene) -> list[str]:
+    loop = turns.loop
+    lists = (*scene.lists, *(c.value for c in loop.carries if _varies(c.value)))
+    inner = replace(scene, writer=within(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
+    return loop_lines(loop, *_part(turns.part, inner), replace(scene.writer, like=None))
+
+
+# Walks.
+
+
+def _walk(
+    name: str, stage: Phase, wanted: Sequence[Sym], later: set[Sym], scene: Scene
 ) -> list[str]:
-    """The function of one tensor, and its call for all of them."""
-    inner: list[str] = []
-    for statement in (*stage.leaves, *stage.partials):
-        inner += writer.statement(statement)
-    given = [writer.name(s) for s in arguments]
-    columns = list(given)
-    if any(isinstance(s, Draw) for s in stage.leaves):
-        given.insert(0, "index")
-        columns.insert(0, "range(structure.num_leaves)")
+    """The function of one tensor, its call for all of them, and what they contribute together."""
+    writer = scene.writer
+    inner = (*stage.leaves, *stage.partials)
+    own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
+    read = {s for statement in inner for s in free(statement)}
+    read |= {s.target for s in inner if isinstance(s, First)}
+    body = leaf_lines(inner, writer)
+    first = scene.sparse or not read & set(scene.lists) or _shown(writer, body)
+    arguments = [writer.name(s) for s in scene.lists if s in read or (first and s == writer.like)]
+    columns = list(arguments)
+    if any(isinstance(s, Draw) and _varies(s.target) for s in statements(stage.leaves)):
+        arguments.append("index")
+        columns.append("range(structure.num_leaves)")
+    kept = [s for s in wanted if s in own] + [s for s in own if s in later - set(wanted)]
+    results = [*(p.target for p in stage.partials), *dict.fromkeys(kept)]
     out = ", ".join(writer.name(s) for s in results)
     left = out if len(results) > 1 else f"({out},)"
-    returned = out if len(results) > 1 else f"({out},)"
     call = f"_each({name}, {len(results)}, {', '.join(columns)})"
-    return ["", f"def {name}({', '.join(given)}):", *(f"    {line}" for line in inner),
-            f"    return {returned}", "", f"{left} = {call}"]
+    return ["", f"def {name}({', '.join(arguments)}):", *indented(body), f"    return {left}", "",
+            f"{left} = {call}", *(_combined(p, writer) for p in stage.partials)]
+
+
+def _shown(writer: Writer, lines: list[str]) -> bool:
+    """Whether the lines read the tensor that shapes are taken from."""
+    assert writer.like is not None
+    return any(re.search(rf"\b{writer.name(writer.like)}\b", line) for line in lines)
 
 
 def _combined(partial: Equation, writer: Writer) -> str:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 WIDTH = 99
+
+
 def fold_lines(lines: list[str]) -> list[str]:
-    """The lines with those that are longer than WIDTH folded."""
-    return [part for line in lines for part in fold_line(line)]
+    """The lines with those that are longer than WIDTH folded; inside of functions no two blank
+    lines stand together."""
+    after = [*lines[1:], "", ""]
+    kept = [line for line, second, third in zip(lines, after, after[1:], strict=False)
+            if line or second or not third.startswith(" ")]
+    return [part for line in kept for part in fold_line(line)]
 
 
 def fold_line(line: str) -> list[str]:

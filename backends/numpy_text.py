@@ -13,7 +13,7 @@ HEAD = '''
 BLOCK = 3 << 19
 '''
 
-TREES = '''
+WALK = '''
 def _walk(tree, others, path):
     """Yield (path, leaf, leaves of the others there) of a tree of dicts, lists and tuples.
 
@@ -45,7 +45,9 @@ def _keys(tree):
         return sorted(tree)
     except TypeError:
         return list(tree)
+'''
 
+TREES = WALK + '''
 
 def _map(function, tree):
     """The tree of function(leaf), None where there is none."""

@@ -1,19 +1,23 @@
-"""ir -> phases: where a step must stop and wait for a reduction.
+"""Where a step must stop and wait: what is known only after all tensors were seen.
 
 A reduction over the model needs every tensor before its value can be used (on several devices it
 is a collective), so a step falls into phases: in each, first the scalars that are known by then,
 then one walk over the tensors, which also gathers the partial results of the model reductions that
-the next phase reads. `split` works for any barrier, so that a backend may cut a phase again at
-reductions over one tensor.
+the next phase reads. `hoist` and `split` work for any barrier: for questions to the problem too,
+and a backend may cut a phase again at reductions over one tensor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from thetaprime.expr import Apply, Expr, Sym, rewrite, symbols
-from thetaprime.ir import Draw, Equation, First, Statement, Step, When, reads
+from thetaprime.ir import Carry, Draw, EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ops import ORACLES
+from thetaprime.scopes import free, inside, outputs
 from thetaprime.types import Extent
 
 Plain = Equation | First | Draw
@@ -26,8 +30,8 @@ class Phase:
     Every target of ``partials`` is a scalar and every value one reduction over the model.
     """
 
-    scalars: tuple[Plain, ...]
-    leaves: tuple[Plain, ...]
+    scalars: tuple[Statement, ...]
+    leaves: tuple[Statement, ...]
     partials: tuple[Equation, ...]
 
 
@@ -35,96 +39,138 @@ def over_model(expr: Expr) -> bool:
     return isinstance(expr, Apply) and expr.over == ("model",)
 
 
+Known = dict[tuple[Expr, Expr | None], Sym]
+S = TypeVar("S", bound=Statement)
+
+
+def fresh_name(stem: str, taken: set[str]) -> str:
+    """A name that is not taken yet; from now on it is."""
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}"
+    taken.add(name)
+    return name
+
+
 def hoist(
-    body: Iterable[Statement], barrier: Callable[[Expr], bool], taken: set[str]
-) -> tuple[Plain, ...]:
+    body: Iterable[S], barrier: Callable[[Expr], bool], taken: set[str],
+    known: Known | None = None,
+) -> tuple[S | Equation, ...]:
     """The body with every barrier a whole right-hand side: ``a = 1 + sum(b over model)`` becomes
-    ``sum_b = sum(b over model)`` and ``a = 1 + sum_b``; equal reductions share one name."""
-    out: list[Plain] = []
-    known: dict[Expr, Sym] = {}
-    fresh = set(taken)
+    ``sum_b = sum(b over model)`` and ``a = 1 + sum_b``; equal ones share one name, those before
+    the body (``known``) too. The insides of blocks and loops only share; theirs stay there."""
+    out: list[Any] = []  # statements of the kinds in the body, and equations
+    known = {} if known is None else known
 
     def name(expr: Apply) -> str:
-        inner = sorted(s.name for s in symbols(expr))
-        stem = "_".join([expr.op, *inner[:2]])
-        number = 1
-        candidate = stem
-        while candidate in fresh:
-            number += 1
-            candidate = f"{stem}_{number}"
-        fresh.add(candidate)
-        return candidate
+        inner = sorted(s.name for s in symbols(expr))[:2]
+        if expr.op in ORACLES:
+            point = expr.args[0]
+            inner = [point.name + "_new" * point.prime if isinstance(point, Sym) else "there"]
+        return fresh_name("_".join([expr.op, *inner]), taken)
 
-    def lift(expr: Expr) -> Expr:
+    def lift(expr: Expr, guard: Expr | None = None) -> Expr:
         if not (isinstance(expr, Apply) and barrier(expr)):
             return expr
-        if expr not in known:
-            known[expr] = Sym(name(expr), type=expr.type)
-            out.append(Equation(known[expr], expr))
-        return known[expr]
+        guard = guard if over_model(expr) else None
+        if (expr, guard) not in known:
+            known[expr, guard] = Sym(name(expr), type=expr.type)
+            out.append(Equation(known[expr, guard], expr, guard=guard))
+        return known[expr, guard]
 
     for statement in body:
         match statement:
-            case Equation(target, Apply(op, args, over, kind, span) as value, _) if barrier(value):
-                inner = Apply(op, tuple(rewrite(a, lift) for a in args), over, kind, span)
-                known.setdefault(inner, target)
-                out.append(Equation(target, inner))
-            case Equation(target, value, _):
-                out.append(Equation(target, rewrite(value, lift)))
-            case First(target, value, _):
-                out.append(First(target, rewrite(value, lift)))
-            case Draw(target, distribution, args, _):
-                out.append(Draw(target, distribution, tuple(rewrite(a, lift) for a in args)))
-            case When():
-                raise AssertionError("blocks are flattened before phases")
+            case Equation(target, Apply(_, args) as value) if barrier(value):
+                guard = statement.guard
+                lifted = tuple(rewrite(a, partial(lift, guard=guard)) for a in args)
+                inner = replace(value, args=lifted)
+                first = known.setdefault((inner, guard), target)
+                out.append(replace(statement, value=inner if first == target else first))
+            case Equation() | First() | Draw():
+                change = partial(lift, guard=statement.guard)
+                out.append(each(statement, partial(rewrite, change=change)))
+            case When(condition, then, otherwise):
+                out.append(replace(statement, condition=rewrite(condition, lift),
+                                   then=_share(then, known),
+                                   otherwise=_share(otherwise, known)))
+            case Loop(carries, turns, inner_body):
+                own = inside(statement)
+                visible = {k: s for k, s in known.items() if not symbols(k[0]) & own}
+                starts = tuple(replace(c, start=rewrite(c.start, lift)) for c in carries)
+                out.append(replace(statement, carries=starts, turns=rewrite(turns, lift),
+                                   body=_share(inner_body, visible)))
+            case EachAxis(_, carries):
+                starts = tuple(replace(c, start=rewrite(c.start, lift)) for c in carries)
+                out.append(replace(statement, carries=starts))
     return tuple(out)
 
 
-def split(body: tuple[Plain, ...], barrier: Callable[[Expr], bool]) -> list[list[Plain]]:
-    """Cut a hoisted body at its barriers: stage k reads only barriers of stages before k.
+def _share(body: tuple[Statement, ...], known: Known) -> tuple[Statement, ...]:
+    """A body that reads what is known already."""
 
-    A statement stands in the first stage in which something needs it: a barrier of that stage, or
-    a statement there; what only the end needs stands in the last one.
+    def change(expr: Expr) -> Expr:
+        return known.get((expr, None), expr) if isinstance(expr, Apply) else expr
+
+    return tuple(each(s, lambda e: rewrite(e, change)) for s in body)
+
+
+def each(statement: Statement, change: Callable[[Expr], Expr]) -> Statement:
+    """The statement with every expression that it evaluates changed, inside of blocks too."""
+
+    def carry(value: Carry) -> Carry:
+        return replace(value, start=change(value.start))
+
+    def all_of(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple(each(s, change) for s in body)
+
+    match statement:
+        case Equation(_, value) | First(_, value):
+            return replace(statement, value=change(value))
+        case Draw(_, _, args):
+            return replace(statement, args=tuple(map(change, args)))
+        case When(condition, then, otherwise):
+            return replace(statement, condition=change(condition), then=all_of(then),
+                           otherwise=all_of(otherwise))
+        case Loop(carries, turns, body):
+            return replace(statement, carries=tuple(map(carry, carries)), turns=change(turns),
+                           body=all_of(body))
+        case EachAxis(_, carries, body):
+            return replace(statement, carries=tuple(map(carry, carries)), body=all_of(body))
+
+
+def split(
+    body: tuple[Statement, ...], stops: Callable[[Statement], bool]
+) -> list[list[Statement]]:
+    """Cut a hoisted body at the statements that stop it: stage k reads only those of stages
+    before k.
+
+    A statement stands in the first stage in which something needs it: one that stops, or another
+    one there; what only the end needs stands in the last one.
     """
     level: dict[Sym, int] = {}
     depth: list[int] = []
     for statement in body:
-        used = max((level.get(s, 0) for e in reads(statement) for s in symbols(e)), default=0)
+        used = max((level.get(s, 0) for s in free(statement)), default=0)
         depth.append(used)
-        stops = isinstance(statement, Equation) and barrier(statement.value)
-        level[statement.target] = used + 1 if stops else used
-    last = max(level.values(), default=0)
-    last = max([*depth, *level.values()], default=last)
+        for symbol in outputs(statement):
+            level[symbol] = used + 1 if stops(statement) else used
+    last = max([*depth, *level.values()], default=0)
     place = [last] * len(body)
     wanted: dict[Sym, int] = {}
     for index in range(len(body) - 1, -1, -1):
         statement = body[index]
-        if isinstance(statement, Equation) and barrier(statement.value):
+        if stops(statement):
             place[index] = depth[index]
         else:
-            place[index] = max(depth[index], min(wanted.get(statement.target, last), last))
-        for expr in reads(statement):
-            for symbol in symbols(expr):
-                wanted[symbol] = min(wanted.get(symbol, last), place[index])
-    stages: list[list[Plain]] = [[] for _ in range(last + 1)]
+            needed = min((wanted.get(s, last) for s in outputs(statement)), default=last)
+            place[index] = max(depth[index], min(needed, last))
+        for symbol in free(statement):
+            wanted[symbol] = min(wanted.get(symbol, last), place[index])
+    stages: list[list[Statement]] = [[] for _ in range(last + 1)]
     for statement, where in zip(body, place, strict=True):
         stages[where].append(statement)
     return stages
-
-
-def phases(step: Step) -> list[Phase]:
-    """The phases of a step without blocks, in order. Every phase but the last has partials."""
-    taken = {s.name for st in step.body for e in reads(st) for s in symbols(e)}
-    taken |= {st.target.name for st in step.body if not isinstance(st, When)}
-    body = hoist(step.body, over_model, taken)
-    result = []
-    for stage in split(body, over_model):
-        partials = tuple(s for s in stage if isinstance(s, Equation) and over_model(s.value))
-        rest = [s for s in stage if s not in partials]
-        scalars = tuple(s for s in rest if extent(s) is Extent.SCALAR)
-        leaves = tuple(s for s in rest if extent(s) is not Extent.SCALAR)
-        result.append(Phase(scalars, leaves, partials))
-    return result
 
 
 def extent(statement: Plain) -> Extent:

@@ -11,21 +11,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thetaprime.backends.jax_plan import Plan, factory_name, make_plan, parameter_names, used_in
+from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
     closure,
     columns_of,
     hyper_lines,
-    indented,
     needed_by,
     state_lines,
 )
 from thetaprime.backends.jax_signature import compute_defaults, parameters
 from thetaprime.backends.jax_start import init_lines
-from thetaprime.backends.jax_text import IMPORTS, helpers_for
-from thetaprime.backends.jax_walks import walks
+from thetaprime.backends.jax_text import IMPORTS, OPTAX, STEPPER, helpers_for
+from thetaprime.backends.jax_update import batch_lines, update_lines
+from thetaprime.backends.jax_walks import Scene, walks
 from thetaprime.backends.layout import WIDTH, fold_lines
 from thetaprime.expr import Sym
-from thetaprime.ir import Draw, Equation, First, Step
+from thetaprime.ir import Step
 from thetaprime.types import PER_ENTRY, Extent
 
 __all__ = ["emit", "factory_name", "parameter_names"]
@@ -35,9 +36,9 @@ def emit(step: Step) -> str:
     """The text of the module for ``step``; it needs jax alone, and optax where there is one."""
     plan = make_plan(step)
     code = "\n".join(fold_lines([
-        *_state_class(plan), "", "", *_factory(plan), *_evaluate(plan)]))
-    helpers = helpers_for(code)
-    head = IMPORTS
+        *batch_lines(plan), *_state_class(plan), "", "", *_factory(plan), *_evaluate(plan)]))
+    helpers = helpers_for(code, plan.draws_in_turns)
+    head = f"{IMPORTS}\n\n{OPTAX if plan.asked is None else STEPPER}"
     if any("math." in text for text in helpers):
         head = f"import math\n{head}"
     return "\n\n\n".join([f"{_docstring(step)}\n\n{head}", code, *helpers]) + "\n"
@@ -76,7 +77,8 @@ def _factory(plan: Plan) -> list[str]:
     signature = parameters(step.hypers, writer, annotated=True)
     if plan.draws:
         signature.append("seed: int = 0")
-    ending = ") -> GradientTransformationExtraArgs:"
+    made = "GradientTransformationExtraArgs" if plan.asked is None else "Optimizer"
+    ending = f") -> {made}:"
     lines = [f"def {plan.factory}({', '.join(signature)}{ending}"]
     if len(lines[0]) > WIDTH:
         lines = [f"def {plan.factory}(", *(f"    {p}," for p in signature), ending]
@@ -85,73 +87,23 @@ def _factory(plan: Plan) -> list[str]:
     lines += [f"    {line}" for line in compute_defaults(step.hypers, writer, static=True)]
     if traced:
         lines.append(f"    hypers = ({', '.join(traced)}{',' if len(traced) == 1 else ''})")
-    lines += ["", *indented(init_lines(plan)), "", *indented(_update(plan)), "",
-              "    return GradientTransformationExtraArgs(init, update)"]
+    name = "update" if plan.asked is None else "step"
+    lines += ["", *indented(init_lines(plan)), "", *indented(update_lines(plan)), "",
+              f"    return {made}(init, {name})"]
     return lines
-
-
-def _update(plan: Plan) -> list[str]:
-    step, writer = plan.step, plan.writer
-    change = plan.change
-    defined = {s.target for s in step.body if isinstance(s, Equation | First | Draw)}
-    fields, wanted = ["count=count"], [change]
-    for state in step.states:
-        new = Sym(state.name, True, state.type)
-        if new not in defined:
-            new = Sym(state.name, type=state.type)
-        old = f"state.{writer.name(Sym(state.name))}"
-        value = old
-        if new in defined and state.type.extent is Extent.SCALAR:
-            value = f"_stored({writer.name(new)}, {old})"
-        elif new in defined:
-            wanted.append(new)
-            value = f"_tree(structure, {writer.name(new)}, {old})"
-        fields.append(f"{writer.name(Sym(state.name))}={value}")
-    gradient = Sym(step.gradient, type=PER_ENTRY)
-    body = [
-        *walks(plan.update, wanted, replace(writer, like=gradient), columns_of(plan, gradient)),
-        f"return _tree(structure, {writer.name(change)}, grads), {plan.state_class}(",
-        *(f"    {f}," for f in fields), ")",
-    ]
-    used = used_in(plan.update)
-    loss = Sym("loss") in used
-    point = Sym(step.point) in used
-    keyword = ", *, value: Any = None" if loss else ""
-    lines = [
-        "def update(",
-        f"    grads: Any, state: {plan.state_class}, params: Any = None{keyword}, **extra: Any",
-        f") -> tuple[Any, {plan.state_class}]:",
-        '    """The change to add to the parameters, and the state after the step."""',
-        "    del extra",
-    ]
-    if point:
-        lines += ["    if params is None:",
-                  f'        raise ValueError("{plan.factory} needs the parameters: '
-                  'update(grads, state, params)")']
-    if loss:
-        lines += ["    if value is None:",
-                  f'        raise ValueError("{plan.factory} needs the loss: '
-                  'update(grads, state, params, value=loss)")']
-    setup = ["structure = _structure(grads)", "dtype = _scalar_dtype(grads)"]
-    setup += hyper_lines(plan, used, "state.count")
-    setup += ["count = jnp.minimum(state.count, 2**31 - 2) + 1", "t = count.astype(dtype)"]
-    if loss:
-        setup.append(f"{writer.name(Sym('loss'))} = jnp.asarray(value, dtype)")
-    setup.append(f"{writer.name(gradient)} = _tensors(structure, grads)")
-    setup += state_lines(plan, used)
-    return lines + indented(needed_by(setup, body))
 
 
 def _evaluate(plan: Plan) -> list[str]:
     step, writer = plan.step, plan.writer
-    if step.evaluate is None:
+    if plan.evaluate is None:
         return []
     used = used_in(plan.evaluate)
     read = [h for h in step.hypers if Sym(h.name) in closure(plan, used)]
     traced = [writer.name(Sym(h.name)) for h in read if not h.static]
     point = Sym(step.point, type=PER_ENTRY)
-    body = walks(plan.evaluate, [plan.result], replace(writer, like=point), columns_of(plan, point))
-    body.append(f"return _tree(structure, {writer.name(plan.result)}, params)")
+    scene = Scene(replace(writer, like=point), tuple(columns_of(plan, point)))
+    body = walks(plan.evaluate.segments, plan.evaluate.results, scene)
+    body.append(f"return _tree(structure, {writer.name(plan.evaluate.results[0])}, params)")
     setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
              "count = state.count"]
     if traced:

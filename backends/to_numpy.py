@@ -1,5 +1,7 @@
 """ir -> the text of a NumPy module: ``init`` and ``step``, in place, block by block.
 
+That is how rules of the gradient work, entry by entry; `to_array` writes the others.
+
 The module imports numpy and nothing of this package. A step is cut into sweeps over the arrays
 (`passes`), the entry-wise work of a sweep becomes a graph (`graph`) and that a function of one
 block (`registers`, `numpy_kernel`), called by the lines of `numpy_walk`; this file writes the
@@ -11,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from thetaprime.backends.jax_expr import python_names
+from thetaprime.backends import array_plan, to_array
+from thetaprime.backends.array_plan import works_on_arrays
+from thetaprime.backends.jax_names import python_names
 from thetaprime.backends.lanes import Lanes, lanes_of, start_body, unroll, unroll_body
 from thetaprime.backends.layout import fold_lines
 from thetaprime.backends.numpy_signature import defaults, needed, signature
@@ -48,6 +52,8 @@ class Plan:
 
 def emit(step: Step) -> str:
     """The text of the module for ``step``; it needs numpy alone."""
+    if works_on_arrays(step):
+        return to_array.emit(step)
     plan = _plan(flatten(step))
     functions = [_init(plan), _step(plan)]
     if plan.evaluate is not None:
@@ -88,6 +94,8 @@ def _plan(step: Step) -> Plan:
 def parameter_names(step: Step) -> dict[str, str]:
     """The keyword of ``init`` and ``step`` for each hyperparameter: its name, but where Python or
     the text itself needs that one (``lambda_`` for lambda)."""
+    if works_on_arrays(step):
+        return array_plan.parameter_names(step)
     names = _plan(flatten(step)).module.names
     return {h.name: names[Sym(h.name)] for h in step.hypers if Sym(h.name) in names}
 

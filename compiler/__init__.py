@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from thetaprime.optimizer import Optimizer, Report, load, loads
 
 __all__ = [
-    "Answers", "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load", "loads",
+    "Answers", "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load",
+    "loads",
     "shipped",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from thetaprime.arguments import CallError
 from thetaprime.expr import Num
@@ -14,8 +14,7 @@ from thetaprime.problems import Problem
 from thetaprime.signature import oracles_of, signature, whole
 
 
-@dataclass(frozen=True)
-class Batches:
+class Batches(NamedTuple):
     """What a step is given that asks for more than its own batch."""
 
     this: Any

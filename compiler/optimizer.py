@@ -63,6 +63,14 @@ class NumpyOptimizer:
                                                **self.hyperparameters)
         return new
 
+    def ask(self, params: Any, state: dict[str, Any], batch: Any, problem: Any) -> dict[str, Any]:
+        """One step of a rule that asks the problem itself, an object with a method for each oracle
+        that the rule needs. A rule that sees more than the ``batch`` of the step takes an object
+        with ``this``, ``fresh`` (a sequence) and ``full``."""
+        new: dict[str, Any] = self.module.step(params, state, batch, problem,
+                                               **self.hyperparameters)
+        return new
+
     def evaluate(self, params: Any, state: dict[str, Any]) -> Any:
         """The point to evaluate and save; ``params`` themselves where the spec has no `eval`."""
         if not hasattr(self.module, "evaluate"):

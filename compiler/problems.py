@@ -47,6 +47,10 @@ class Problem:
         """The loss of a batch, a number."""
         return self.ell(self.out(params, batch), batch)
 
+    def __call__(self, params: Params, batch: Batch) -> jax.Array:
+        """The loss of a batch: a problem is a loss function."""
+        return self.loss(params, batch)
+
     def losses(self, params: Params, batch: Batch) -> jax.Array:
         """The mean loss of each group of labels, (tasks,)."""
         scores = jax.nn.log_softmax(self.out(params, batch))

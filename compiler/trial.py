@@ -126,7 +126,7 @@ def ask_jax(
         if not isinstance(batch, Batches):
             return batch
         fresh = jax.tree.map(lambda *a: np.stack(a), *batch.fresh) if batch.fresh else None
-        return optimizer.batches(batch.this, fresh, batch.full)
+        return batch._replace(fresh=fresh)
 
     params = jax.tree.map(jnp.copy, problem.init())
     state = jax.tree.map(jnp.copy, optimizer.init(params))

@@ -1,0 +1,111 @@
+"""The lines with which a function of whole arrays brings in what it reads: columns of tensors,
+hyperparameters, functions that ask the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from thetaprime.backends.array_plan import Plan, calls
+from thetaprime.backends.jax_walks import reads_of
+from thetaprime.backends.numpy_walk import words
+from thetaprime.expr import Apply, Num, Sym, symbols
+from thetaprime.ir import Hyper, Step
+from thetaprime.ops import ORACLES
+from thetaprime.types import Extent
+
+# Lines of a setup, of which a function has those that define what it reads (none: it has them).
+Block = tuple[str, list[str]]
+
+
+
+
+def needed_of(setup: Sequence[Block], lines: list[str]) -> list[str]:
+    """The lines after those blocks of a setup that they read."""
+    for defines, block in reversed(setup):
+        if not defines or defines in words(lines):
+            lines = [*block, *lines]
+    return lines
+
+
+def entered(plan: Plan) -> list[Block]:
+    """The lines that look at what a step was given."""
+    leaves = f"leaves = _leaves(params, {'None' if plan.asks else 'grads'}, state)"
+    found: list[Block] = [("leaves", [leaves]), ("dtype", ["dtype = _scalar_type(leaves)"])]
+    if plan.asks:
+        return [("", ["_require(problem)"]), *found]
+    if Sym("loss") in set().union(*(reads_of(s) for s in plan.update)):
+        text = f'raise ValueError("{plan.step.name} reads the loss: step(..., value=loss)")'
+        return [("", ["if value is None:", f"    {text}"]), *found]
+    return found
+
+
+def oracle(name: str, plan: Plan) -> Block:
+    """The function that asks the problem: columns of arrays in and out."""
+    row = ORACLES[name]
+    words = ("y", "v") if row.takes[0] == "entry" else ("o", "w")
+    words = ("y", "w") if row.takes[1:] == ("outputs",) and words[0] == "y" else words
+    which = ["*which"] if any(c.op == name and len(c.over) > 1 for c in calls(plan.step)) else []
+    given = [f"_tree(params, {w})" if space == "entry" else w
+             for w, space in zip(words, row.takes, strict=False)]
+    call = f"problem.{name}({', '.join([*given, 'batch', *which])})"
+    if row.gives == "entry":
+        answer = f'_answer(params, {call}, "{name}")'
+    elif row.gives == "scalar" and not row.axis:
+        answer = f"dtype({call})"
+    else:
+        answer = f"np.asarray({call}, dtype)"
+    arguments = [*words[:len(row.takes)], "batch", *which]
+    return name, ["", f"def {name}({', '.join(arguments)}):", f"    return {answer}", ""]
+
+
+def columns(plan: Plan, found: Sequence[Sym]) -> list[Block]:
+    names = plan.writer.names
+    lists = [(names[s], [f'{names[s]} = _column(leaves, "{s.name}")']) for s in found]
+    return [*((word, [f'{word} = [leaf["{word}"] for leaf in leaves]'])
+              for word in ("index", "path")), *lists]
+
+
+def scalars(plan: Plan) -> list[Block]:
+    """The states that are numbers of the model, in arrays of their own."""
+    found = [(plan.writer.name(Sym(s.name)), s.name) for s in plan.step.states
+             if s.type.extent is Extent.SCALAR]
+    return [(name, [f'{name} = np.array(state["{key}"], dtype)']) for name, key in found]
+
+
+def hyper_lines(plan: Plan, need: set[str], count: str) -> list[str]:
+    """The lines that make numbers of hyperparameters, each after those that its default reads;
+    a schedule is evaluated after ``count`` steps."""
+    lines: list[str] = []
+    waiting = [h for h in plan.step.hypers if h.name in need]
+    while waiting:
+        left = {Sym(h.name) for h in waiting}
+        ready = [h for h in waiting if not _parents(h) & (left - {Sym(h.name)})]
+        assert ready, "defaults read each other in a circle"
+        plain = [plan.writer.name(Sym(h.name)) for h in ready
+                 if not (h.static or h.type.axes or _parents(h))]
+        if len(plain) > 1:
+            given = ", ".join(plain)
+            lines.append(f"{given} = (_at(h, {count}, dtype) for h in ({given}))")
+        for hyper in ready:
+            name = plan.writer.name(Sym(hyper.name))
+            now = name if hyper.static else f"_at({name}, {count}, dtype)"
+            if hyper.type.axes:
+                length = plan.writer.length(hyper.type.axes[0])
+                now = f'_list("{hyper.name}", {name}, {length}, {count}, dtype)'
+            if _parents(hyper) and isinstance(hyper.default, Num | Sym | Apply):
+                now = f"{plan.writer.show(hyper.default, 1)} if {name} is None else {now}"
+            if now != name and not (name in plain and len(plain) > 1):
+                lines.append(f"{name} = {now}")
+        waiting = [h for h in waiting if h not in ready]
+    return lines
+
+
+def _parents(hyper: Hyper) -> set[Sym]:
+    return symbols(hyper.default) if isinstance(hyper.default, Num | Sym | Apply) else set()
+
+
+def varying(step: Step) -> list[Sym]:
+    """The states of which there is one of each tensor."""
+    return [Sym(s.name, type=s.type) for s in step.states if s.type.extent is not Extent.SCALAR]
+
+

@@ -1,0 +1,200 @@
+"""The fixed text of a NumPy module that works on whole arrays: trees, columns of tensors.
+
+A helper is emitted only where the code or another helper calls it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thetaprime.backends import draws
+from thetaprime.backends.array_expr import numpy_text
+from thetaprime.backends.jax_text import helpers_for as jax_helpers
+from thetaprime.backends.numpy_text import WALK
+
+_LEAVES = '''
+def _leaves(params, grads, state, writes=True):
+    """A dict for every parameter that has a gradient: its arrays by name, its index and path.
+
+    Without `grads` it is every parameter. Arrays of complex numbers are seen as pairs of reals.
+    ValueError where something does not fit.
+    """
+    others = {f"state[{name!r}]": state[name] for name in STATES} if state else {}
+    others = others if grads is None else {"grads": grads, **others}
+    leaves = []
+    for index, (path, x, rest) in enumerate(_walk(params, others, "params")):
+        if grads is not None and rest["grads"] is None:
+            continue
+        if not isinstance(x, np.ndarray) or (writes and not x.flags.writeable):
+            what = "read-only" if isinstance(x, np.ndarray) else f"of type {type(x).__name__}"
+            raise ValueError(f"{path} cannot be updated in place: it must be a NumPy array that"
+                             f" can be written to, and it is {what}")
+        if x.dtype.kind in "?biu" or not np.can_cast(x.dtype, np.clongdouble):
+            raise ValueError(f"{path} has dtype {x.dtype}, which is not floating or complex")
+        leaf = {"index": index, "path": path, POINT: _pairs(x)}
+        if grads is not None:
+            leaf[GRADIENT] = _alike(rest["grads"], x, f"the gradient of {path}")
+        for name, kind in STATES.items() if state else ():
+            leaf[name] = _pairs(rest[f"state[{name!r}]"]) if kind == "entry" else (
+                rest[f"state[{name!r}]"])
+            if kind == "entry" and leaf[name] is not None:
+                _alike(rest[f"state[{name!r}]"], x, f"state[{name!r}] of {path}")
+        leaves.append(leaf)
+    return leaves
+'''
+
+_HELPERS = {
+    "_walk": WALK,
+    "_leaves": _LEAVES,
+    "_alike": '''
+def _alike(a, x, what):
+    """`a` as real numbers to compute with, if it fits the parameter `x`, else ValueError."""
+    a = np.asarray(a)
+    if a.shape[a.ndim - x.ndim:] != x.shape:
+        raise ValueError(f"{what} has shape {a.shape}, the parameter {x.shape}")
+    if a.dtype.kind == "c" and x.dtype.kind != "c":
+        raise ValueError(f"{what} is complex, the parameter real")
+    return _pairs(np.asarray(a, np.result_type(x, np.float32)))
+''',
+    "_pairs": '''
+def _pairs(x):
+    """A view of complex numbers as pairs of reals."""
+    return x if x is None or x.dtype.kind != "c" else x[..., None].view(x.real.dtype)
+''',
+    "_wide": '''
+def _wide(a):
+    """An array in the dtype to compute in, float32 at least; lists of them too."""
+    if isinstance(a, list):
+        return [_wide(one) for one in a]
+    return a if a is None else np.asarray(a, np.result_type(a, np.float32))
+''',
+    "_column": '''
+def _column(leaves, name):
+    """The arrays of one name, one for each tensor."""
+    return [_wide(leaf[name]) for leaf in leaves]
+''',
+    "_scalar_type": '''
+def _scalar_type(leaves):
+    """The type of numbers for the whole model: the widest that one of its tensors computes in."""
+    return np.result_type(np.float32, *(leaf[POINT].dtype for leaf in leaves)).type
+''',
+    "_unzip": '''
+def _unzip(rows, results):
+    """The columns of a table: a list for each of the results."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[]] * results
+''',
+    **{name: numpy_text(*jax_helpers(f"{name}(")) for name in (
+        "_sum", "_max", "_min", "_all", "_any", "_default", "_entries", "_tall", "_shifted")},
+    "_put": '''
+def _put(a, i, value, axis=0):
+    """A copy of `a` with `value` at the place i of an axis."""
+    new = np.array(a)
+    np.moveaxis(new, axis, 0)[i] = value
+    return new
+''',
+    "_tree": '''
+def _tree(params, column):
+    """The tree like the parameters of one array for each, in their dtypes."""
+    arrays = iter(column)
+
+    def stored(new, x):
+        if new is None:
+            return None
+        new = np.array(new, x.real.dtype, order="C")
+        return new if x.dtype.kind != "c" else new.view(x.dtype)[..., 0]
+
+    return _unflatten(params, lambda x: stored(next(arrays), np.asarray(x)))
+''',
+    "_numbers": '''
+def _numbers(params, column):
+    """The tree like the parameters of what each has that is not an array of its shape."""
+    arrays = iter(column)
+
+    def stored(new, x):
+        if new is None:
+            return None
+        if isinstance(new, list):
+            return [stored(one, x) for one in new]
+        return np.array(new, np.result_type(x.real.dtype, np.float32))
+
+    return _unflatten(params, lambda x: stored(next(arrays), np.asarray(x)))
+''',
+    "_unflatten": '''
+def _unflatten(tree, function):
+    """The tree of function(leaf); the keys of a dict go in sorted order."""
+    if tree is None:
+        return None
+    if isinstance(tree, dict):
+        made = {key: _unflatten(tree[key], function) for key in _keys(tree)}
+        return {key: made[key] for key in tree}
+    if isinstance(tree, (list, tuple)):
+        items = [_unflatten(item, function) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return function(tree)
+''',
+    "_write": '''
+def _write(leaves, **columns):
+    """Store new values in the arrays of the leaves.
+
+    All of a tensor are copied first, since one may be a view of an array that another goes to.
+    """
+    for leaf, *row in zip(leaves, *columns.values(), strict=True):
+        for name, new in zip(columns, [_copied(new) for new in row], strict=True):
+            _store(leaf[name], new)
+''',
+    "_copied": '''
+def _copied(new):
+    if new is None:
+        return None
+    return [_copied(one) for one in new] if isinstance(new, list) else np.array(new)
+''',
+    "_store": '''
+def _store(old, new):
+    """Put new numbers in an old array; a tensor without it (None) has none to keep."""
+    if isinstance(old, list):
+        for one, other in zip(old, new, strict=True):
+            _store(one, other)
+    elif old is not None:
+        np.copyto(old, new, casting="unsafe")
+''',
+    "_at": '''
+def _at(hyper, count, dtype):
+    """A hyperparameter after `count` steps: a number, or the value of a schedule."""
+    return dtype(hyper(count) if callable(hyper) else hyper)
+''',
+    "_list": '''
+def _list(name, hyper, length, count, dtype):
+    """The numbers of a list-valued hyperparameter; ValueError for another length."""
+    if len(hyper) != length:
+        raise ValueError(f"{name} has {len(hyper)} entries; this module was made for {length}")
+    return np.array([_at(h, count, dtype) for h in hyper], dtype)
+''',
+    "_answer": '''
+def _answer(params, tree, what):
+    """What the problem answers as one array for each tensor; ValueError where it does not fit."""
+    walk = _walk(params, {what: tree}, "params")
+    return [_alike(rest[what], x, f"{what} at {path}") for path, x, rest in walk]
+''',
+    "_require": '''
+def _require(problem):
+    """TypeError where the problem lacks what the step asks."""
+    for oracle, form in ASKED.items():
+        if not callable(getattr(problem, oracle, None)):
+            raise TypeError(f"{NAME} asks the problem for `{oracle}`: pass an object with {form}")
+''',
+}
+
+
+def helpers_for(code: str, turns: bool) -> list[str]:
+    """The texts of the helpers that ``code`` calls, and of those that they call, in order;
+    ``turns``: draws stand in loops."""
+    recipe = draws.helpers("np", turns)
+    known = {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}
+    wanted: set[str] = set()
+    todo = [code]
+    while todo:
+        found = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop()))
+        called = {"_walk" if name == "_keys" else name for name in found} & known.keys() - wanted
+        wanted |= called
+        todo += [known[name] for name in called]
+    return [text.strip("\n") for name, text in known.items() if name in wanted]

@@ -1,0 +1,241 @@
+"""Segments as NumPy text: scalars, functions of one tensor called for all tensors, and between
+them questions to the problem, `for` loops and `if` blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from thetaprime.backends.array_expr import ArrayWriter, numpy_text
+from thetaprime.backends.jax_align import typed
+from thetaprime.backends.jax_oracles import batch_text
+from thetaprime.backends.jax_regions import indented, within
+from thetaprime.backends.jax_walks import given, reads_of
+from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
+from thetaprime.expr import Apply, Expr, Sym
+from thetaprime.ir import Carry, EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ops import ORACLES, REDUCTIONS
+from thetaprime.scopes import free, outputs
+from thetaprime.types import Extent
+
+_COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_any"}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the lines are written for: ``lists`` are the symbols that stand for one array of each
+    tensor, the one in whose shape they all are first; ``several``: the step sees several
+    batches."""
+
+    writer: ArrayWriter
+    lists: tuple[Sym, ...]
+    several: bool = False
+
+
+def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> list[str]:
+    """The lines of all segments, after which the symbols in ``wanted`` are known."""
+    lines: list[str] = []
+    lists = list(scene.lists)
+    busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
+    for place, stage in enumerate(stages):
+        now = replace(scene, lists=tuple(lists))
+        later = set(wanted).union(*(reads_of(s) for s in stages[place + 1:]))
+        match stage:
+            case Phase(scalars):
+                lines += _body(scalars, replace(scene.writer, like=None))
+                if stage in busy:
+                    name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
+                    lines += _walk(name, stage, later, now)
+            case Ask():
+                lines.append(_ask(stage, scene))
+            case Choice(condition, made, then, otherwise):
+                names = [scene.writer.name(s) for s in made]
+                lines += _choice(scene.writer.show(condition), (_part(then, names, now),
+                                                                _part(otherwise, names, now)))
+            case Turns(loop, part):
+                lines += _turns(loop, part, now)
+        lists += [s for s in given(stage) if _varies(s, stage) and s not in lists]
+    return lines
+
+
+def _varies(symbol: Sym, stage: Segment) -> bool:
+    """Whether there is one of each tensor; what holds for some tensors only is in lists too."""
+    inner = isinstance(stage, Phase) and any(symbol in outputs(s) for s in stage.leaves)
+    return inner or typed(symbol).extent is not Extent.SCALAR
+
+
+# Between walks.
+
+
+def _ask(ask: Ask, scene: Scene) -> str:
+    """An answer of the problem; the functions that ask have the names of the oracles."""
+    call = ask.call
+    row = ORACLES[call.op]
+    given = [scene.writer.show(a) for a in call.args[:len(row.takes)]]
+    given.append(_batch(call, scene))
+    given += [f'"{name}"' for name in call.over[1:]]
+    return f"{scene.writer.name(ask.target)} = {call.op}({', '.join(given)})"
+
+
+def _batch(call: Apply, scene: Scene) -> str:
+    if call.over[0] == "fresh":
+        return f"batch.fresh[{scene.writer.show(call.args[-1])}]"
+    return batch_text(call, scene.writer, scene.several)
+
+
+def _part(part: Part, names: Sequence[str], scene: Scene) -> list[str]:
+    """The lines of a part, whose results then go by ``names``."""
+    lines = walks(part.segments, part.results, scene)
+    return _ended(lines, names, [scene.writer.name(s) for s in part.results])
+
+
+def _renamed(names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """``a, b = p, q`` for those that differ."""
+    pairs = [(n, v) for n, v in zip(names, values, strict=True) if n != v]
+    if not pairs:
+        return []
+    left, right = (", ".join(side) for side in zip(*pairs, strict=True))
+    return [f"{left} = {right}"]
+
+
+def _ended(lines: list[str], names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """The lines after which ``values`` go by ``names``: as the last line itself makes them, where
+    that is all it does."""
+    last = _renamed(names, values)
+    left, _, right = "".join(last).partition(" = ")
+    if last and lines and lines[-1].startswith(f"{right} = "):
+        return [*lines[:-1], left + lines[-1].removeprefix(right)]
+    return lines + last
+
+
+def _turns(loop: Loop, part: Part, scene: Scene) -> list[str]:
+    writer = replace(scene.writer, like=None)
+    lists = (*scene.lists, *(c.value for c in loop.carries
+                             if typed(c.value).extent is not Extent.SCALAR))
+    inner = replace(scene, writer=within(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
+    names = [writer.name(c.value) for c in loop.carries]
+    stop = [writer.name(s) for s in part.results[len(names):]]
+    body = _part(part, [*names, *stop], inner)
+    return _loop(loop, body, stop, writer)
+
+
+def _loop(loop: Loop, body: list[str], stop: Sequence[str], writer: ArrayWriter) -> list[str]:
+    """The lines of a loop whose body ends with the next values in the names of the carries."""
+    starts = _renamed([writer.name(c.value) for c in loop.carries],
+                      [_start(c, writer) for c in loop.carries])
+    turn = writer.name(loop.turn)
+    turn = turn if any(re.search(rf"\b{turn}\b", line) for line in body) else "_"
+    ends = [line for name in stop for line in (f"if {name}:", "    break")]
+    return [*starts, f"for {turn} in range({writer.show(loop.turns)}):",
+            *indented([*body, *ends])]
+
+
+def _start(carry: Carry, writer: ArrayWriter) -> str:
+    if typed(carry.value).extent is Extent.SCALAR or writer.like is not None:
+        return numpy_text(writer.filled(carry.value, carry.start))
+    return writer.show(carry.start)
+
+
+def _choice(condition: str, sides: tuple[list[str], list[str]]) -> list[str]:
+    """``if``: the lines of one of two sides."""
+    then, otherwise = sides
+    if not then and not otherwise:
+        return []
+    lines = [f"if {condition}:", *indented(then or ["pass"])]
+    return [*lines, "else:", *indented(otherwise)] if otherwise else lines
+
+
+# Inside of the function of one tensor.
+
+
+def _body(body: Iterable[Statement], writer: ArrayWriter) -> list[str]:
+    """The lines of statements; those for some tensors only stand in an `if` together."""
+    lines: list[str] = []
+    for guard, group in groupby(body, key=lambda s: getattr(s, "guard", None)):
+        inner = [line for s in group for line in _lines(s, writer)]
+        lines += inner if guard is None else _choice(writer.guard(guard), (inner, []))
+    return lines
+
+
+def _lines(statement: Statement, writer: ArrayWriter) -> list[str]:
+    match statement:
+        case Loop(carries, _, body):
+            inner = _body(body, within(statement, writer))
+            values = [c.value for c in carries]
+            inner = _ended(inner, [writer.name(v) for v in values],
+                           [writer.name(replace(v, prime=True)) for v in values])
+            stop = [] if statement.until is None else [writer.name(statement.until)]
+            return _loop(statement, inner, stop, writer)
+        case When(condition, then, otherwise):
+            return _choice(writer.show(condition), (_body(then, writer), _body(otherwise, writer)))
+        case EachAxis():
+            raise NotImplementedError("for axis")
+        case _:
+            return writer.statement(statement)
+
+
+def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
+    """The function of one tensor, its call for all of them, and what they contribute together."""
+    writer = scene.writer
+    inner = (*stage.leaves, *stage.partials)
+    own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
+    results = [*(p.target for p in stage.partials), *(s for s in own if s in later)]
+    body = [*_absent(inner, results, writer), *_body(inner, writer)]
+    read = {s for s in _read(inner) if s in scene.lists}
+    text = "\n".join(body)
+    shaped = [writer.like] if (writer.like is not None and not read) or _names(
+        writer.name(writer.like), text) else []
+    arguments = [writer.name(s) for s in scene.lists if s in read or s in shaped]
+    arguments += [word for word in ("index", "path") if _names(word, text)]
+    return ["", f"def {name}({', '.join(arguments)}):", *indented(_returned(body, results, writer)),
+            "", *_called(f"map({', '.join([name, *arguments])})", results, stage.partials, writer)]
+
+
+def _returned(body: list[str], results: Sequence[Sym], writer: ArrayWriter) -> list[str]:
+    """The body of a function that returns the results."""
+    out = ", ".join(writer.name(s) for s in results)
+    if body and len(results) == 1 and body[-1].startswith(f"{out} = "):
+        return [*body[:-1], "return " + body[-1].removeprefix(f"{out} = ")]
+    return [*body, f"return {out}"]
+
+
+def _called(
+    call: str, results: Sequence[Sym], partials: Sequence[Equation], writer: ArrayWriter
+) -> list[str]:
+    """The lists of the results of all tensors, and what the tensors contribute together."""
+    if len(results) == 1:
+        if partials:
+            return [_combined(partials[0], call, writer)]
+        return [f"{writer.name(results[0])} = list({call})"]
+    left = ", ".join(writer.name(s) for s in results)
+    return [f"{left} = _unzip({call}, {len(results)})",
+            *(_combined(p, writer.name(p.target), writer) for p in partials)]
+
+
+def _absent(inner: Sequence[Statement], results: Sequence[Sym], writer: ArrayWriter) -> list[str]:
+    """``a = b = None``: results that some tensors do not have."""
+    some = {o for s in inner if getattr(s, "guard", None) is not None for o in outputs(s)}
+    names = [writer.name(s) for s in results if s in some]
+    return [f"{' = '.join(names)} = None"] if names else []
+
+
+def _read(inner: Sequence[Statement]) -> Iterator[Sym]:
+    for statement in inner:
+        yield from free(statement)
+        if isinstance(statement, First):
+            yield statement.target
+
+
+def _names(name: str, text: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(name)}\b", text) is not None
+
+
+def _combined(partial: Equation, parts: str, writer: ArrayWriter) -> str:
+    """What the tensors contribute, put together."""
+    value: Expr = partial.value
+    assert isinstance(value, Apply)
+    row = REDUCTIONS[value.op]
+    dtype = "" if row.kind == "bool" else ", dtype"
+    return f"{writer.name(partial.target)} = {_COMBINE[row.combine]}({parts}{dtype})"

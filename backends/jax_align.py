@@ -1,0 +1,101 @@
+"""Expressions made ready for text: arguments reshaped so that arrays broadcast, and the number of
+the step read where it is exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thetaprime.backends.jax_names import STEP_COUNT
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, walk
+from thetaprime.ops import OPS
+from thetaprime.types import Extent, Type, join
+
+# Pseudo-operations that `aligned` puts around arguments.
+TALL, PLACE = "@tall", "@place"
+
+
+def typed(expr: Expr) -> Type:
+    assert expr.type is not None
+    return expr.type
+
+
+# Alignment of named axes.
+
+
+def aligned(expr: Expr) -> Expr:
+    """The expression with arguments reshaped where broadcasting from the right would go wrong.
+
+    Axes stand first, in the order of the result's type; entries last.
+    """
+
+    def change(node: Expr) -> Expr:
+        if not isinstance(node, Apply) or not node.args:
+            return node
+        if node.op in ("put", "shift"):
+            kind = typed(node)
+            rest = replace(kind, axes=tuple(a for a in kind.axes if a not in node.over))
+            return replace(node, args=(*node.args[:-1], placed_in(node.args[-1], rest)))
+        if node.over:
+            return node
+        want = join(tuple(typed(a) for a in node.args))
+        if not want.axes:
+            return node
+        return replace(node, args=tuple(placed_in(a, want) for a in node.args))
+
+    return rewrite(expr, change)
+
+
+def placed_in(arg: Expr, want: Type) -> Expr:
+    """``arg`` so that it broadcasts into ``want``: missing axes inside, entries at the end."""
+    have = typed(arg)
+    if not have.axes:
+        return arg
+    if have.axes != want.axes[len(want.axes) - len(have.axes):]:
+        arg = Apply(PLACE, (arg,), type=Type(have.extent, want.axes, have.kind))
+    if have.extent is not Extent.ENTRY and want.extent is Extent.ENTRY:
+        arg = Apply(TALL, (arg,), type=Type(want.extent, typed(arg).axes, have.kind))
+    return arg
+
+
+def placed(arg: str, have: tuple[str, ...], want: tuple[str, ...]) -> str:
+    """Text that puts the axes ``have`` in the order of ``want``, with length 1 for the others."""
+    order = tuple(sorted(have, key=want.index))
+    if order != have:
+        source = tuple(have.index(axis) for axis in order)
+        arg = f"jnp.moveaxis({arg}, {source}, {tuple(range(len(order)))})"
+    missing = tuple(i for i, axis in enumerate(want) if axis not in have)
+    return f"jnp.expand_dims({arg}, {missing})" if missing else arg
+
+
+# The number of the step, exactly.
+
+
+def whole_steps(expr: Expr) -> Expr:
+    """Comparisons of whole numbers read the counter itself, which float32 could not hold."""
+
+    def change(node: Expr) -> Expr:
+        if not isinstance(node, Apply) or node.op not in OPS or OPS[node.op].typing != "compare":
+            return node
+        if all(_whole(a) for a in node.args):
+            return replace(node, args=tuple(rewrite(a, _counted) for a in node.args))
+        return node
+
+    return rewrite(expr, change)
+
+
+def _counted(node: Expr) -> Expr:
+    return STEP_COUNT if node == Sym("t") else node
+
+
+def _whole(expr: Expr) -> bool:
+    """Whether an expression is made of whole numbers by operations that keep them whole."""
+    for node in walk(expr):
+        if isinstance(node, Apply):
+            if node.op not in ("+", "-", "*", "neg", "mod"):
+                return False
+        elif isinstance(node, Num):
+            if node.value.denominator != 1 or node.value >= 2**31:
+                return False
+        elif typed(node).kind != "int":
+            return False
+    return True
