@@ -40,6 +40,9 @@ def check_values(spec: str, step: Step, values: Mapping[str, Any]) -> None:
     lengths = {axis.name: axis.length for axis in step.axes}
     for hyper in taken(step):
         value = values.get(hyper.name)
+        if hyper.type.kind == "function" and not callable(value):
+            raise CallError("missing-hyper", f"`{spec}` needs the function `{hyper.name}`",
+                            f"pass one: `{hyper.name}=...`")
         if value is None:
             if hyper.default is None and hyper is not SEED:
                 raise CallError("missing-hyper", f"`{spec}` needs `{hyper.name}`",

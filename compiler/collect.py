@@ -19,6 +19,7 @@ from thetaprime.syntax import (
     EquationLine,
     Evaluate,
     EveryBlock,
+    Extern,
     Function,
     Hold,
     HyperItem,
@@ -101,6 +102,9 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case AxisDecl(name) as axis:
                 if claim_name(name, axis, part.source):
                     tables.axes[name] = _axis_length(tables, axis, part.source)
+            case Extern(name) as extern:
+                if claim_name(name, extern, part.source):
+                    tables.externs[name] = (extern, part.source)
             case Numerics(stores):
                 tables.stores += [(store, part.source) for store in stores]
             case Losses(names, None):

@@ -68,6 +68,8 @@ class Run:
         assert expr.type is not None
         if expr.op in ORACLES:
             return self._ask(expr)
+        if expr.op == "extern":
+            return self._extern(expr)
         if expr.op in ALONG:
             return along(expr, [self.value(a) for a in expr.args], self.lengths())
         if expr.over:
@@ -87,6 +89,14 @@ class Run:
         if ORACLES[expr.op].gives == "entry":
             return [self.numbers.array(a) for a in answer]
         return self.numbers.array(answer)
+
+    def _extern(self, expr: Apply) -> Value:
+        function: Any = self.env[Sym(expr.over[0])]
+        args = [self.value(a) for a in expr.args]
+        if not any(isinstance(a, list) for a in args):
+            return self.numbers.array(function(*args))
+        return [self.numbers.array(function(*(a[k] if isinstance(a, list) else a for a in args)))
+                for k in range(len(self.shapes))]
 
     def lengths(self) -> dict[str, int]:
         """The lengths of the named axes that are known before the step runs."""
@@ -264,6 +274,9 @@ def hyperparameters(
     pending = []
     for hyper in step.hypers:
         value = given.get(hyper.name)
+        if hyper.type.kind == "function" and value is not None:
+            run.env[Sym(hyper.name)] = value
+            continue
         if callable(value):
             value = value(t - 1)
         if value is not None:

@@ -55,7 +55,8 @@ class Hyper:
 
     Kind ``real`` is traced and may be a schedule, evaluated at t - 1; ``int`` is static.
     ``bool`` and choices are static too and already folded into the step that is compiled, so
-    that a `Step` holds them only as ``fixed``.
+    that a `Step` holds them only as ``fixed``. Kind ``function``: an `extern` that the user passes,
+    which ``Apply("extern", args, (name,))`` calls; tensor by tensor where an argument varies so.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Hyper:
 
     @property
     def static(self) -> bool:
-        return self.type.kind == "int"
+        return self.type.kind in ("int", "function")
 
 
 @dataclass(frozen=True, slots=True)

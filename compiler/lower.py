@@ -16,7 +16,7 @@ from thetaprime.check.names import check_distribution, check_symbols, in_order
 from thetaprime.check.targets import check_claims, check_evaluate, check_targets
 from thetaprime.check.types import Typing, infer_statements, smallest_types
 from thetaprime.check.use import reached
-from thetaprime.collect import collect
+from thetaprime.collect import collect, read_type
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
@@ -28,7 +28,7 @@ from thetaprime.statements import Program, RawState, gather
 from thetaprime.storage import check_stores, with_storage
 from thetaprime.syntax import Function
 from thetaprime.tables import HyperInfo, Tables
-from thetaprime.types import INTEGER, PER_ENTRY, SCALAR, Extent, Type
+from thetaprime.types import FUNCTION, INTEGER, PER_ENTRY, SCALAR, Extent, Type
 
 Prelude = tuple[tuple[Function, Source], ...]
 
@@ -68,7 +68,9 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     step = Step(
         name=flat.name, doc=flat.doc, cites=flat.cites, notes=flat.notes, source=flat.source,
         point=tables.point,
-        hypers=tuple(_hyper(i, decide) for n, i in hypers.items() if n in used),
+        hypers=(*(_hyper(i, decide) for n, i in hypers.items() if n in used),
+                *(Hyper(n, None, None, FUNCTION, e.span, source=s)
+                  for n, (e, s) in tables.externs.items())),
         axes=tuple(Axis(n, length) for n, length in tables.axes.items()),
         states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
         body=tuple(s for s in typed.body if set(outputs(s)) & keep),
@@ -148,7 +150,11 @@ def _infer(
     }
     starts = {s.name: (s.type, s.start.args if isinstance(s.start, Draw) else (s.start,))
               for s in program.states}
-    typing = Typing(env, tables.axes, tables.tasks, program.carried)
+    externs = {
+        name: (tuple(read_type(tables, kind, source, PER_ENTRY) for _, kind in extern.arguments),
+               read_type(tables, extern.result, source, PER_ENTRY))
+        for name, (extern, source) in tables.externs.items()}
+    typing = Typing(env, tables.axes, tables.tasks, externs, program.carried)
     small = smallest_types(body, starts, typing, point, draws, tables.flat.source)
     kinds = {s.name: s.type or (small[s.name] if s.local else PER_ENTRY) for s in program.states}
     env |= {Sym(n): k for n, k in kinds.items()}

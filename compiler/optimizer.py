@@ -177,6 +177,7 @@ class Optimizer:
 
     def _by_name(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         names = [n for n in self.tables.hypers if n not in self.flat.bound]
+        names += self.tables.externs
         known = [*names, "seed"] if draws(self.step()) else names
         found, unknown = spec_names(given, known)
         for name in unknown:

@@ -73,11 +73,13 @@ def times(a: Expr, b: Expr) -> Expr:
 @dataclass
 class Asking:
     """Reads oracles and indices; ``losses`` are the names of several losses, ``windows`` those of
-    the states that keep the last values, ``tasks`` the axis of a family of losses."""
+    the states that keep the last values, ``tasks`` the axis of a family of losses, ``externs`` the
+    functions that the user passes."""
 
     losses: tuple[str, ...]
     tasks: str
     windows: frozenset[str]
+    externs: frozenset[str] = frozenset()
     fresh: Fresh = field(default_factory=Fresh)
     problems: list[Diagnostic] = field(default_factory=list)
 
@@ -91,6 +93,8 @@ class Asking:
             if not isinstance(node, Apply):
                 return node
             name = re.split(r"[\[;]", node.op)[0]
+            if node.op in self.externs and not node.over:
+                return replace(node, op="extern", over=(node.op,))
             if name == "push" and self._on_window(node):
                 return replace(node, op="shift", over=(WINDOW,))
             if name in ORACLES and not node.over:

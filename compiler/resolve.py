@@ -20,7 +20,6 @@ from thetaprime.syntax import (
     DrawLine,
     EquationLine,
     Evaluate,
-    Extern,
     ForAxis,
     Function,
     HyperLine,
@@ -38,7 +37,7 @@ from thetaprime.syntax import (
 
 NOT_YET: dict[type, str] = {
     Many: "operations with several results are", View: "`view` is",
-    Extern: "`extern` is", CaseBlock: "`case` is",
+    CaseBlock: "`case` is",
     ForAxis: "`for axis` is", Route: "`route` is"}
 
 Find = Callable[[str, Source, Span], tuple[Definition, Source]]

@@ -98,7 +98,7 @@ def gather(tables: Tables, decide: Decide) -> Program:
     taken |= {name for line, _ in tables.statements for name in _names(line)}
     expander = Expander(tables.functions, taken)
 
-    asking = Asking(tables.losses, tables.tasks, tables.windows)
+    asking = Asking(tables.losses, tables.tasks, tables.windows, frozenset(tables.externs))
     lengths: dict[str, Expr] = {
         name: Sym(n) if isinstance(n, str) else Num(str(n)) for name, n in tables.axes.items()}
     loops = Loops(lengths, taken, asking.fresh)

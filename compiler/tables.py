@@ -13,6 +13,7 @@ from thetaprime.source import Source, Span
 from thetaprime.syntax import (
     AxisDecl,
     ConstDecl,
+    Extern,
     Function,
     HyperItem,
     Param,
@@ -53,6 +54,7 @@ class Tables:
     axes: dict[str, int | str] = field(default_factory=dict)  # or the hyperparameter that says it
     losses: tuple[str, ...] = ()
     tasks: str = ""
+    externs: dict[str, tuple[Extern, Source]] = field(default_factory=dict)
     stores: list[tuple[Store, Source]] = field(default_factory=list)
     windows: frozenset[str] = frozenset()
     states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
@@ -63,12 +65,12 @@ class Tables:
     problems: list[Diagnostic] = field(default_factory=list)
 
 
-Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function
+Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function | Extern
 
 
 def name_span(item: Named, source: Source) -> Span:
     """Where the name that an item declares stands: its keyword, if it has one, goes before."""
     start, end = item.span.start, item.span.end
-    match = re.compile(r"(?:(?:state|const|axis|param|train|fn)[ \t]+)?([^\W\d]\w*)").match(
+    match = re.compile(r"(?:(?:state|const|axis|param|train|fn|extern)[ \t]+)?([^\W\d]\w*)").match(
         source.text, start, max(start, end))
     return Span(*match.span(1)) if match else item.span

@@ -21,7 +21,7 @@ class Extent(IntEnum):
     ENTRY = 2
 
 
-Kind = Literal["real", "int", "bool"]
+Kind = Literal["real", "int", "bool", "function"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Type:
 SCALAR = Type(Extent.SCALAR)
 INTEGER = Type(Extent.SCALAR, kind="int")
 BOOLEAN = Type(Extent.SCALAR, kind="bool")
+FUNCTION = Type(Extent.SCALAR, kind="function")
 PER_TENSOR = Type(Extent.TENSOR)
 PER_ENTRY = Type(Extent.ENTRY)
 

@@ -287,3 +287,15 @@ def test_a_permutation_can_be_named() -> None:
 """)
     assert x[0] - 2 in {0 * a + 1 * b + 2 * c + 0.0 for a, b, c in [(1, 2, 4), (1, 4, 2),
                         (2, 1, 4), (2, 4, 1), (4, 1, 2), (4, 2, 1)]}
+
+
+def test_an_extern_is_a_function_that_the_caller_passes() -> None:
+    text = """optimizer A
+  extern squash(a: per entry, b: scalar) -> per entry
+  hyper lr = 0.1 in (0, inf)
+  x' = x - lr*squash(g, 3)
+"""
+    (x,) = _step(text, squash=lambda a, b: np.tanh(a) + b)
+    np.testing.assert_allclose(x, POINT - 0.1 * (np.tanh(gradient(POINT, 1)) + 3), rtol=1e-14)
+    with pytest.raises(tp.CallError, match="needs the function `squash`"):
+        tp.loads(text).to_numpy()

@@ -105,5 +105,20 @@ def _has_axis(typing: Typing, what: Expr, axis: str, source: Source) -> None:
                                       type=str(kind), axis=axis))
 
 
+def _extern(typing: Typing, expr: Apply, source: Source) -> Expr:
+    """A function that the user passes has the types that the spec declares."""
+    (name,) = expr.over
+    wanted, result = typing.externs[name]
+    args = tuple(typing.infer(a, source) for a in expr.args)
+    if len(args) != len(wanted):
+        given = f"{len(wanted)} argument{'s' * (len(wanted) != 1)}"
+        typing.problems.append(report("bad-call", source, expr.span, name=name, given=len(args),
+                                      wanted=given))
+    for arg, kind in zip(args, wanted, strict=False):
+        typing.fits(name, kind, arg, source)
+    return replace(expr, args=args, type=result)
+
+
 _ALONG: dict[str, Callable[[Typing, Apply, Source], Expr]] = {
-    "at": _at, "put": _put, "shift": _shift, "index": _index, "argsort": _argsort}
+    "at": _at, "put": _put, "shift": _shift, "index": _index, "argsort": _argsort,
+    "extern": _extern}

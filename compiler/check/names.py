@@ -89,6 +89,8 @@ def _check_call(
         return [report("stray-list", source, node.span)]
     if op in ORACLES:
         return _check_oracle(node, source, head)
+    if op == "extern":
+        return []
     if op in ALONG and (node.over or op != "index"):
         wanted = ALONG[op]
         if node.over and len(node.args) == wanted:

@@ -32,6 +32,7 @@ class Typing:
     env: dict[Sym, Type]
     axes: Mapping[str, int | str]
     tasks: str = ""
+    externs: Mapping[str, tuple[tuple[Type, ...], Type]] = field(default_factory=dict)
     carried: Mapping[Sym, Type] = field(default_factory=dict)
     problems: list[Diagnostic] = field(default_factory=list)
 
