@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
+from thetaprime.bowl import Bowl
 from thetaprime.collect import RESERVED
 from thetaprime.diagnostics import render
+from thetaprime.feed import Batches
 from thetaprime.library import prelude
 from thetaprime.messages import CODES
-from thetaprime.ops import DISTRIBUTIONS, OPS, REDUCTIONS
+from thetaprime.ops import DISTRIBUTIONS, OPS, ORACLES, REDUCTIONS
 from thetaprime.pipeline import check
+from thetaprime.signature import asks_more
 from thetaprime.source import Source
 
 ROOT = Path(__file__).parent.parent
@@ -39,11 +42,15 @@ def test_every_spec_that_is_shown_takes_a_step(name: str, text: str) -> None:
     optimizer = tp.loads(text)
     missing = {h.name: 0.01 for h in optimizer.hypers if h.default is None}
     program = optimizer.to_numpy(**missing)
-    params = {"a": np.array([[1.0, -2.0]]), "b": np.array(0.5)}
+    params = [np.array([[1.0, -2.0]]), np.array(0.5)]
     state = program.init(params)
     for _ in range(2):
-        state = program.step(params, {k: v.copy() for k, v in params.items()}, state, value=1.0)
-    assert all(np.isfinite(v).all() for v in params.values())
+        if asks_more(optimizer.step()):
+            batches = Batches(None, [None] * 9, None)
+            state = program.ask(params, state, batches, Bowl(tasks=3))
+        else:
+            state = program.step(params, [v.copy() for v in params], state, value=1.0)
+    assert all(np.isfinite(v).all() for v in params)
 
 
 def rows(heading: str) -> list[str]:
@@ -78,7 +85,13 @@ def test_the_table_of_reductions_is_complete() -> None:
 
 def test_the_table_of_distributions_is_complete() -> None:
     shown = calls(rows("Random draws"))
-    assert shown == {name: most for name, (_, most) in DISTRIBUTIONS.items()}
+    made = {"perm": 1}  # made of uniform numbers
+    assert shown == {name: most for name, (_, most) in DISTRIBUTIONS.items()} | made
+
+
+def test_the_table_of_oracles_is_complete() -> None:
+    shown = calls(rows("Asking the problem for more"))
+    assert shown == {name: len(row.takes) for name, row in ORACLES.items()}
 
 
 def test_the_table_of_operators_has_the_order_of_the_language() -> None:
@@ -111,12 +124,10 @@ def test_codes_that_the_documentation_names_exist() -> None:
 def test_what_does_not_work_yet_says_so() -> None:
     head = "optimizer A\n  hyper lr = 1 in (0, inf)\n"
     for text in ("optimizer A(base)\n  u = base(g)\n  x' = x + u\n",
-                 head + "  x' = x - lr*grad(x - lr*g)\n", head + "  x' = x - lr*(g @ g)\n",
+                 head + "  x' = prox(x - lr*g, lr)\n", head + "  x' = x - lr*(g @ g)\n",
                  "optimizer A\n  param X : matrix[rows, cols]\n  X' = X - G\n",
-                 head + "  route x\n  x' = x - lr*g\n", "optimizer A = AdamW on clip_norm(1.0)\n",
-                 head + "  x' = x - lr*hvp(x, g)\n", "transform A\n  x' = x\n",
-                 head + "  (y) = iterate 3 from y = x:\n    y' = y - lr*g\n  x' = x - lr*g\n",
+                 "optimizer A = AdamW on clip_norm(1.0)\n",
+                 head + "  x' = x - lr*sum(hess(x) over model)\n", "transform A\n  x' = x\n",
                  head + "  x' = x - lr*polar(g)\n",
-                 head + "  case rank >= 2:\n    x' = x - lr*g\n",
-                 head + "  numerics:\n    store v as bf16\n  x' = x - lr*g\n"):
+                 head + "  case rank >= 2:\n    x' = x - lr*g\n"):
         assert {d.code for d in check(Source("a.opt", text))} == {"not-yet"}, text
