@@ -17,6 +17,9 @@ from thetaprime.ir import First
 from thetaprime.render import ATOM
 from thetaprime.types import Extent
 
+# What jax.numpy has beside NumPy.
+CALLS = {"tri_solve": "np.linalg.solve({0}, {1})", "expm": "_expm({0})"}
+
 
 @dataclass(frozen=True)
 class ArrayWriter(Writer):
@@ -24,6 +27,9 @@ class ArrayWriter(Writer):
 
     def show(self, expr: Expr, least: int = 0) -> str:
         return numpy_text(super().show(expr, least))
+
+    def fact(self, expr: Expr, least: int = 0) -> str:
+        return numpy_text(super().fact(expr, least))
 
     def statement(self, statement: Plain) -> list[str]:
         if isinstance(statement, First):
@@ -35,26 +41,17 @@ class ArrayWriter(Writer):
     def _special(
         self, expr: Apply, show: Callable[[Expr, int], str]
     ) -> tuple[str, int] | None:
-        match expr.op, expr.args:
-            case "case", pairs:
-                return f"({self._case(pairs, show)})", ATOM
-            case "put", (what, index, value):
-                place = typed(what).axes.index(expr.over[0])
-                more = f", {place}" if place else ""
-                return f"_put({show(what, 0)}, {show(index, 0)}, {show(value, 0)}{more})", ATOM
+        if expr.op == "put":
+            what, index, value = expr.args
+            place = typed(what).axes.index(expr.over[0])
+            more = f", {place}" if place else ""
+            return f"_put({show(what, 0)}, {show(index, 0)}, {show(value, 0)}{more})", ATOM
         return super()._special(expr, show)
 
-    def _case(self, pairs: tuple[Expr, ...], show: Callable[[Expr, int], str]) -> str:
-        """One of several values, by what is known of a tensor; some case always holds."""
-        guards, values = pairs[::2], pairs[1::2]
-        text = show(values[-1], 1)
-        for guard, value in reversed(list(zip(guards[:-1], values[:-1], strict=True))):
-            text = f"{show(value, 1)} if {self.guard(guard)} else {text}"
-        return text
-
-    def guard(self, condition: Expr) -> str:
-        """A condition on what is known of a tensor."""
-        raise NotImplementedError
+    def _call(self, expr: Apply, args: list[str]) -> str:
+        if expr.op in CALLS:
+            return CALLS[expr.op].format(*args)
+        return super()._call(expr, args)
 
     def filled(self, target: Sym, value: Expr) -> str:
         kind = typed(target)

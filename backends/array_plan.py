@@ -104,7 +104,8 @@ def make_plan(step: Step) -> Plan:
     found += [s for state in step.states for s in (Sym(state.name), Sym(state.name, True))]
     for segment in (*update, *start, *evaluate):
         found += sorted(reads_of(segment) | set(known(segment)), key=str)
-    names = python_names([s for s in found if s not in (result, Sym("loss"))], _OWN)
+    apart = {result, Sym("loss"), Sym("rank"), Sym("path")}
+    names = python_names([s for s in found if s not in apart], _OWN)
     names |= {result: "result", Sym("loss"): "value"}
     lengths = {a.name: str(a.length) if isinstance(a.length, int) else names[Sym(a.length)]
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}

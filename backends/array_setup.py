@@ -61,8 +61,9 @@ def oracle(name: str, plan: Plan) -> Block:
 def columns(plan: Plan, found: Sequence[Sym]) -> list[Block]:
     names = plan.writer.names
     lists = [(names[s], [f'{names[s]} = _column(leaves, "{s.name}")']) for s in found]
-    return [*((word, [f'{word} = [leaf["{word}"] for leaf in leaves]'])
-              for word in ("index", "path")), *lists]
+    path = 'path = [paths[leaf["index"]] for leaf in leaves]'
+    return [("paths", ["paths = _paths(params)"]), ("path", [path]),
+            ("index", ['index = [leaf["index"] for leaf in leaves]']), *lists]
 
 
 def scalars(plan: Plan) -> list[Block]:

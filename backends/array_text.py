@@ -9,12 +9,13 @@ import re
 
 from thetaprime.backends import draws
 from thetaprime.backends.array_expr import numpy_text
+from thetaprime.backends.jax_matrices import HELPERS as MATRICES
 from thetaprime.backends.jax_text import helpers_for as jax_helpers
 from thetaprime.backends.numpy_text import WALK
 
 _LEAVES = '''
 def _leaves(params, grads, state, writes=True):
-    """A dict for every parameter that has a gradient: its arrays by name, its index and path.
+    """A dict for every parameter that has a gradient: its arrays by name, and its index.
 
     Without `grads` it is every parameter. Arrays of complex numbers are seen as pairs of reals.
     ValueError where something does not fit.
@@ -31,7 +32,7 @@ def _leaves(params, grads, state, writes=True):
                              f" can be written to, and it is {what}")
         if x.dtype.kind in "?biu" or not np.can_cast(x.dtype, np.clongdouble):
             raise ValueError(f"{path} has dtype {x.dtype}, which is not floating or complex")
-        leaf = {"index": index, "path": path, POINT: _pairs(x)}
+        leaf = {"index": index, POINT: _pairs(x)}
         if grads is not None:
             leaf[GRADIENT] = _alike(rest["grads"], x, f"the gradient of {path}")
         for name, kind in STATES.items() if state else ():
@@ -73,6 +74,23 @@ def _column(leaves, name):
     """The arrays of one name, one for each tensor."""
     return [_wide(leaf[name]) for leaf in leaves]
 ''',
+    "_bfloat16": '''
+def _bfloat16(column, noise=None):
+    """Numbers rounded to bfloat16: the upper halves of float32 words. To the nearest one, halves to
+    the even one, or up as often as random bits, one array for each, decide."""
+    rounded = []
+    for i, a in enumerate(column):
+        words = np.asarray(a, np.float32).view(np.uint32)
+        up = 0x7FFF + (words >> 16 & 1) if noise is None else noise[i] >> 16
+        upper = np.where(np.isfinite(a), words + up, words | np.isnan(a) * 2**22) >> 16
+        rounded.append(upper.astype(np.uint16))
+    return rounded
+''',
+    "_from_bfloat16": '''
+def _from_bfloat16(column):
+    """The numbers whose upper halves of float32 words these are."""
+    return [(np.asarray(a).astype(np.uint32) << 16).view(np.float32) for a in column]
+''',
     "_scalar_type": '''
 def _scalar_type(leaves):
     """The type of numbers for the whole model: the widest that one of its tensors computes in."""
@@ -85,6 +103,41 @@ def _unzip(rows, results):
 ''',
     **{name: numpy_text(*jax_helpers(f"{name}(")) for name in (
         "_sum", "_max", "_min", "_all", "_any", "_default", "_entries", "_tall", "_shifted")},
+    **{name: numpy_text(text) for name, text in MATRICES.items()},
+    "_expm": '''
+def _expm(a):
+    """The exponential of a matrix, by scaling and squaring with a Pade approximant of order 13
+    (Higham, 2005), in float64."""
+    b = (64764752532480000, 32382376266240000, 7771770303897600, 1187353796428800,
+         129060195264000, 10559470521600, 670442572800, 33522128640, 1323241920, 40840800, 960960,
+         16380, 182, 1)
+    norm = float(np.max(np.sum(np.abs(a), axis=0), initial=0))
+    if not np.isfinite(norm):
+        return np.full_like(a, np.nan)
+    halvings = max(0, int(np.ceil(np.log2(norm / 5.37)))) if norm > 0 else 0
+    x = np.asarray(a, np.float64) / 2**halvings
+    one, x2 = np.eye(len(x)), x @ x
+    x4, x6 = x2 @ x2, x2 @ x2 @ x2
+    odd = x @ (x6 @ (b[13]*x6 + b[11]*x4 + b[9]*x2) + b[7]*x6 + b[5]*x4 + b[3]*x2 + b[1]*one)
+    even = x6 @ (b[12]*x6 + b[10]*x4 + b[8]*x2) + b[6]*x6 + b[4]*x4 + b[2]*x2 + b[0]*one
+    power = np.linalg.solve(even - odd, even + odd)
+    for _ in range(halvings):
+        power = power @ power
+    return power.astype(a.dtype)
+''',
+    "_paths": '''
+def _paths(tree, *keys):
+    """The path of each tensor: the keys that lead to it, with slashes between."""
+    if tree is None:
+        return []
+    if isinstance(tree, dict):
+        items = [(key, tree[key]) for key in _keys(tree)]
+    elif isinstance(tree, (list, tuple)):
+        items = zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True)
+    else:
+        return ["/".join(map(str, keys))]
+    return [path for key, inner in items for path in _paths(inner, *keys, key)]
+''',
     "_put": '''
 def _put(a, i, value, axis=0):
     """A copy of `a` with `value` at the place i of an axis."""

@@ -6,16 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from thetaprime.backends.array_expr import ArrayWriter, numpy_text
 from thetaprime.backends.jax_align import typed
+from thetaprime.backends.jax_leaf import Regions, leaf_lines
 from thetaprime.backends.jax_oracles import batch_text
 from thetaprime.backends.jax_regions import indented, within
 from thetaprime.backends.jax_walks import given, reads_of
 from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym
-from thetaprime.ir import Carry, EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ir import Carry, Equation, First, Loop, Statement
 from thetaprime.ops import ORACLES, REDUCTIONS
 from thetaprime.scopes import free, outputs
 from thetaprime.types import Extent
@@ -44,7 +44,7 @@ def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> lis
         later = set(wanted).union(*(reads_of(s) for s in stages[place + 1:]))
         match stage:
             case Phase(scalars):
-                lines += _body(scalars, replace(scene.writer, like=None))
+                lines += leaf_lines(scalars, replace(scene.writer, like=None), regions=NUMPY)
                 if stage in busy:
                     name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
                     lines += _walk(name, stage, later, now)
@@ -114,11 +114,16 @@ def _turns(loop: Loop, part: Part, scene: Scene) -> list[str]:
     writer = replace(scene.writer, like=None)
     lists = (*scene.lists, *(c.value for c in loop.carries
                              if typed(c.value).extent is not Extent.SCALAR))
-    inner = replace(scene, writer=within(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
+    inner = replace(scene, writer=_inside(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
     names = [writer.name(c.value) for c in loop.carries]
     stop = [writer.name(s) for s in part.results[len(names):]]
     body = _part(part, [*names, *stop], inner)
     return _loop(loop, body, stop, writer)
+
+
+def _inside(loop: Loop, writer: ArrayWriter) -> ArrayWriter:
+    """The writer for the body, which counts the turns."""
+    return replace(writer, turn=within(loop, writer).turn)
 
 
 def _loop(loop: Loop, body: list[str], stop: Sequence[str], writer: ArrayWriter) -> list[str]:
@@ -150,30 +155,23 @@ def _choice(condition: str, sides: tuple[list[str], list[str]]) -> list[str]:
 # Inside of the function of one tensor.
 
 
-def _body(body: Iterable[Statement], writer: ArrayWriter) -> list[str]:
-    """The lines of statements; those for some tensors only stand in an `if` together."""
-    lines: list[str] = []
-    for guard, group in groupby(body, key=lambda s: getattr(s, "guard", None)):
-        inner = [line for s in group for line in _lines(s, writer)]
-        lines += inner if guard is None else _choice(writer.guard(guard), (inner, []))
-    return lines
+def _leaf_loop(
+    loop: Loop, inner: list[str], results: Sequence[str], writer: ArrayWriter
+) -> list[str]:
+    names = [writer.name(c.value) for c in loop.carries]
+    body = _ended(inner, names, results[:len(names)])
+    return _loop(loop, body, results[len(names):], writer)
 
 
-def _lines(statement: Statement, writer: ArrayWriter) -> list[str]:
-    match statement:
-        case Loop(carries, _, body):
-            inner = _body(body, within(statement, writer))
-            values = [c.value for c in carries]
-            inner = _ended(inner, [writer.name(v) for v in values],
-                           [writer.name(replace(v, prime=True)) for v in values])
-            stop = [] if statement.until is None else [writer.name(statement.until)]
-            return _loop(statement, inner, stop, writer)
-        case When(condition, then, otherwise):
-            return _choice(writer.show(condition), (_body(then, writer), _body(otherwise, writer)))
-        case EachAxis():
-            raise NotImplementedError("for axis")
-        case _:
-            return writer.statement(statement)
+def _leaf_choice(
+    condition: Expr, _: Sequence[str], then: tuple[list[str], Sequence[str]],
+    otherwise: tuple[list[str], Sequence[str]], rare: bool, writer: ArrayWriter,
+) -> list[str]:
+    del rare  # a branch costs nothing here
+    return _choice(writer.show(condition), (then[0], otherwise[0]))
+
+
+NUMPY = Regions(_leaf_loop, _leaf_choice)
 
 
 def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
@@ -182,12 +180,13 @@ def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
     inner = (*stage.leaves, *stage.partials)
     own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
     results = [*(p.target for p in stage.partials), *(s for s in own if s in later)]
-    body = [*_absent(inner, results, writer), *_body(inner, writer)]
+    body = leaf_lines(inner, writer, results, NUMPY)
     read = {s for s in _read(inner) if s in scene.lists}
     text = "\n".join(body)
-    shaped = [writer.like] if (writer.like is not None and not read) or _names(
-        writer.name(writer.like), text) else []
-    arguments = [writer.name(s) for s in scene.lists if s in read or s in shaped]
+    assert writer.like is not None
+    shaped = not read or _names(writer.name(writer.like), text)
+    arguments = [writer.name(s) for s in scene.lists
+                 if s in read or (s == writer.like and shaped)]
     arguments += [word for word in ("index", "path") if _names(word, text)]
     return ["", f"def {name}({', '.join(arguments)}):", *indented(_returned(body, results, writer)),
             "", *_called(f"map({', '.join([name, *arguments])})", results, stage.partials, writer)]
@@ -212,13 +211,6 @@ def _called(
     left = ", ".join(writer.name(s) for s in results)
     return [f"{left} = _unzip({call}, {len(results)})",
             *(_combined(p, writer.name(p.target), writer) for p in partials)]
-
-
-def _absent(inner: Sequence[Statement], results: Sequence[Sym], writer: ArrayWriter) -> list[str]:
-    """``a = b = None``: results that some tensors do not have."""
-    some = {o for s in inner if getattr(s, "guard", None) is not None for o in outputs(s)}
-    names = [writer.name(s) for s in results if s in some]
-    return [f"{' = '.join(names)} = None"] if names else []
 
 
 def _read(inner: Sequence[Statement]) -> Iterator[Sym]:

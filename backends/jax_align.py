@@ -12,6 +12,8 @@ from thetaprime.types import Extent, Type, join
 
 # Pseudo-operations that `aligned` puts around arguments.
 TALL, PLACE = "@tall", "@place"
+# Typings of operations that work entry by entry.
+_ELEMENTWISE = ("broadcast", "compare", "logic", "select", "integer")
 
 
 def typed(expr: Expr) -> Type:
@@ -35,7 +37,7 @@ def aligned(expr: Expr) -> Expr:
             kind = typed(node)
             rest = replace(kind, axes=tuple(a for a in kind.axes if a not in node.over))
             return replace(node, args=(*node.args[:-1], placed_in(node.args[-1], rest)))
-        if node.over:
+        if node.over or node.op not in OPS or OPS[node.op].typing not in _ELEMENTWISE:
             return node
         want = join(tuple(typed(a) for a in node.args))
         if not want.axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thetaprime.backends.draws import name_hash
 from thetaprime.backends.jax_align import (
@@ -15,6 +15,7 @@ from thetaprime.backends.jax_align import (
     typed,
     whole_steps,
 )
+from thetaprime.backends.jax_matrices import CALLS
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, First
 from thetaprime.ops import ALONG, OPS, REDUCTIONS
@@ -45,10 +46,22 @@ class Writer:
         """The length of a named axis: known before, or a variable of that name."""
         return self.lengths.get(axis) or self.names.get(Sym(axis), axis)
 
+    def fact(self, expr: Expr, least: int = 0) -> str:
+        """A condition on what is known of a tensor before anything runs, as Python says it."""
+        return render(expr, replace(
+            self._notation(), infix={**self._notation().infix, "and": " and ", "or": " or "},
+            prefix={"neg": "-", "not": "not "}), least)
+
+    def symbol(self, symbol: Sym) -> str:
+        """The name of a quantity, or what a tensor itself says."""
+        if symbol == Sym("rank") and self.like is not None:
+            return f"{self.name(self.like)}.ndim"
+        return self.names[symbol]
+
     def _notation(self) -> Notation:
         return Notation(
             number=_number,
-            symbol=lambda s: self.names[s],
+            symbol=self.symbol,
             call=self._call,
             infix={op: _INFIX.get(op, f" {op} ") for op, row in OPS.items()
                    if row.fix == "infix" and op not in ("and", "or", "default")},
@@ -59,7 +72,16 @@ class Writer:
     def _special(
         self, expr: Apply, show: Callable[[Expr, int], str]
     ) -> tuple[str, int] | None:
-        """Operations along an axis, which are written with brackets and methods."""
+        """What is not written as a call or between its arguments."""
+        if expr.op == "@":
+            return f"{show(expr.args[0], 60)} @ {show(expr.args[1], 61)}", 60
+        if expr.op == "T":
+            return f"{show(expr.args[0], ATOM)}.T", ATOM
+        if expr.op == "~":
+            return f'fnmatchcase(path, "{expr.over[0]}")', ATOM
+        if expr.op == "extern":
+            args = ", ".join(show(a, 0) for a in expr.args)
+            return f"{self.name(Sym(expr.over[0]))}({args})", ATOM
         if expr.op not in ALONG or not expr.over:
             return None
         (axis,) = expr.over
@@ -89,6 +111,8 @@ class Writer:
             return f"_tall({args[0]}, {self.name(self.like)})"
         if expr.op == PLACE:
             return placed(args[0], typed(expr.args[0]).axes, typed(expr).axes)
+        if expr.op in CALLS:
+            return CALLS[expr.op].format(*args)
         row = OPS[expr.op]
         if row.fix == "constant":
             return row.array if row.typing == "logic" else f"jnp.{row.array}"
@@ -168,6 +192,8 @@ class Writer:
         if not want.axes:
             return f"jnp.full_like({like}, {self.show(value)})"
         dims = [self.length(a) for a in want.axes]
+        if want.extent is Extent.TENSOR and have == SCALAR:
+            return f"jnp.full({_tuple(dims)}, {self.show(value)}, {like}.dtype)"
         dims += [f"*{like}.shape"] * (want.extent is Extent.ENTRY)
         return f"jnp.broadcast_to({self.show(placed_in(value, want))}, {_tuple(dims)})"
 

@@ -1,35 +1,169 @@
-"""Statements inside of the function of one tensor as JAX text."""
+"""Statements inside of the function of one tensor as JAX text.
+
+What is known of a tensor before anything runs (its rank, its path, its lengths) is a number or a
+string of Python there: a guard is a plain ``if``, and an axis a turn of a plain ``for``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
-from thetaprime.backends.jax_regions import choice_lines, loop_lines, within
-from thetaprime.expr import Sym
-from thetaprime.ir import EachAxis, Loop, Statement, When
-from thetaprime.scopes import outputs
+from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
+from thetaprime.expr import Apply, Expr, Sym
+from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
+from thetaprime.scopes import free, outputs
 
 
-def leaf_lines(body: Iterable[Statement], writer: Writer) -> list[str]:
-    """The lines that compute the statements, one after the other."""
-    return [line for statement in body for line in _lines(statement, writer)]
+@dataclass(frozen=True)
+class Regions:
+    """How a target writes a loop and a block of which one side runs."""
+
+    loop: Callable[..., list[str]]
+    choice: Callable[..., list[str]]
 
 
-def _lines(statement: Statement, writer: Writer) -> list[str]:
+JAX = Regions(loop_lines, choice_lines)
+
+
+def leaf_lines(
+    body: Iterable[Statement], writer: Writer, wanted: Collection[Sym] = (), regions: Regions = JAX
+) -> list[str]:
+    """The lines that compute the statements; after them ``wanted`` are known, None where a guard
+    leaves them out."""
+    pieces = _together([piece for statement in body for piece in _pieces(statement)])
+    after: list[set[Sym]] = [set(wanted)]
+    for statement in reversed(pieces):
+        after.insert(0, after[0] | set(free(statement)))
+    lines = [f"{writer.name(s)} = None" for s in _left_out(pieces, after[0])]
+    before: Expr | None = None
+    rows = list(zip(pieces, after[1:], strict=True))
+    for guard, group in groupby(rows, key=lambda row: guard_of(row[0])):
+        inner = [line for s, read in group for line in _lines(s, writer, read, regions)]
+        if guard is None:
+            lines += inner
+        elif before is not None and _opposite(before, guard):
+            lines += ["else:", *indented(inner)]
+            guard = None  # the chain ends here
+        else:
+            lines += [f"if {writer.fact(guard)}:", *indented(inner)]
+        before = guard
+    return lines
+
+
+def _lines(
+    statement: Statement, writer: Writer, read: set[Sym], regions: Regions
+) -> list[str]:
     match statement:
         case Loop(carries, _, body):
-            results = [writer.name(Sym(c.value.name, True)) for c in carries]
+            results = [writer.name(replace(c.value, prime=True)) for c in carries]
             results += [writer.name(statement.until)] if statement.until is not None else []
-            return loop_lines(statement, leaf_lines(body, within(statement, writer)), results,
-                              writer)
+            inner = leaf_lines(body, within(statement, writer), regions=regions)
+            return regions.loop(statement, inner, results, writer)
         case When(condition, then, otherwise):
             other = {o for s in otherwise for o in outputs(s)}
             names = [writer.name(o) for o in dict.fromkeys(o for s in then for o in outputs(s))
                      if o in other]
-            return choice_lines(condition, names, (leaf_lines(then, writer), names),
-                                (leaf_lines(otherwise, writer), names), statement.rare, writer)
+            sides = [(leaf_lines(side, writer, regions=regions), names)
+                     for side in (then, otherwise)]
+            return regions.choice(condition, names, *sides, statement.rare, writer)
         case EachAxis():
-            raise NotImplementedError("for axis")
+            return _each_axis(statement, writer, read, regions)
         case _:
             return writer.statement(statement)
+
+
+# Guards.
+
+
+def guard_of(statement: Statement) -> Expr | None:
+    """The condition on the tensor under which a statement stands."""
+    return None if isinstance(statement, When) else statement.guard
+
+
+def _pieces(statement: Statement) -> Iterator[Statement]:
+    """What is defined differently under guards, as one equation for each."""
+    match statement:
+        case Equation(_, Apply("case", args)):
+            for guard, value in zip(args[::2], args[1::2], strict=True):
+                yield replace(statement, value=value, guard=guard)
+        case _:
+            yield statement
+
+
+def _together(body: list[Statement]) -> list[Statement]:
+    """The statements with those of one guard side by side and those of its opposite after them,
+    where what they read allows it."""
+    done: list[Statement] = []
+    todo = list(body)
+    guard = guard_of(todo[0]) if todo else None
+    while todo:
+        blocked: set[Sym] = set()
+        rest: list[Statement] = []
+        ready: list[Expr | None] = []  # guards under which something can come next
+        for statement in todo:
+            own = guard_of(statement)
+            free_to_move = not blocked & set(free(statement))
+            if own == guard and free_to_move:
+                done.append(statement)
+                continue
+            rest.append(statement)
+            blocked |= set(outputs(statement))
+            ready += [own] if free_to_move else []
+        opposite = (g for g in ready if guard is not None and g is not None and _opposite(guard, g))
+        guard = next(opposite, guard_of(rest[0]) if rest else None)
+        todo = rest
+    return done
+
+
+def _left_out(pieces: list[Statement], read: set[Sym]) -> list[Sym]:
+    """The symbols that are read and that some tensors do not have."""
+    guards: dict[Sym, list[Expr | None]] = {}
+    for piece in pieces:
+        for symbol in outputs(piece):
+            guards.setdefault(symbol, []).append(guard_of(piece))
+    return [s for s, known in guards.items() if s in read and not _complete(known)]
+
+
+def _complete(guards: list[Expr | None]) -> bool:
+    known = [g for g in guards if g is not None]
+    return len(known) < len(guards) or any(
+        _opposite(a, b) for i, a in enumerate(known) for b in known[i + 1:])
+
+
+def _opposite(one: Expr, other: Expr) -> bool:
+    return Apply("not", (one,)) == other or Apply("not", (other,)) == one
+
+
+# Axes.
+
+
+def _each_axis(
+    loop: EachAxis, writer: Writer, read: set[Sym], regions: Regions
+) -> list[str]:
+    """A ``for`` over the axes of the tensor: a family is a tuple with one array for each, carries
+    are passed on by assignment."""
+    assert writer.like is not None
+    axis = loop.axis
+    own = {o for s in loop.body for o in outputs(s)}
+    carried = {replace(c.value, prime=True) for c in loop.carries}
+    families = [s for s in own if axis in typed(s).axes and s in read and s not in carried]
+    families.sort(key=writer.name)
+    names = dict(writer.names)
+    for symbol in {s for st in loop.body for s in free(st)} - own:
+        if symbol.type is not None and axis in symbol.type.axes:
+            names[symbol] = f"{writer.name(symbol)}[{axis}]"
+    for symbol in families:
+        names[symbol] = f"{writer.name(symbol)}_{axis}"
+    lengths = {**writer.lengths, axis: f"{writer.name(writer.like)}.shape[{axis}]"}
+    inner = replace(writer, names=names, lengths=lengths)
+    lines = [f"{writer.name(c.value)} = {writer.filled(c.value, c.start)}" for c in loop.carries]
+    lines += [f"{writer.name(s)} = []" for s in families]
+    body = leaf_lines(loop.body, inner, own, regions)
+    body += [f"{writer.name(s)}.append({inner.name(s)})" for s in families]
+    body += [f"{writer.name(c.value)} = {writer.name(replace(c.value, prime=True))}"
+             for c in loop.carries]
+    return [*lines, f"for {axis} in range({writer.name(writer.like)}.ndim):", *indented(body)]

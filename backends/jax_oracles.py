@@ -111,8 +111,8 @@ class Questions:
         """The functions that the problem, an object, must have."""
         if not self.whole:
             return []
-        found = ["losses" if n in self.losses else n for n in self.functions if n != "loss"]
-        return list(dict.fromkeys(found))
+        found = {"losses" if name in self.losses else name for name in self.functions}
+        return [name for name in ("out", "ell", "losses") if name in found]
 
     @property
     def whole(self) -> bool:

@@ -14,7 +14,7 @@ from thetaprime.backends.jax_walks import given, reads_of
 from thetaprime.backends.phases import Phase
 from thetaprime.backends.segments import Choice, Part, Segment, Turns, segments, whole
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
-from thetaprime.ir import Draw, Equation, Loop, State, Statement, Step, reads, statements
+from thetaprime.ir import Draw, EachAxis, Equation, Loop, State, Statement, Step, reads, statements
 from thetaprime.scopes import outputs
 from thetaprime.simplify import costly, flatten
 from thetaprime.storage import STOCHASTIC
@@ -46,6 +46,10 @@ class Plan:
         starts = any(isinstance(s.start, Draw) or stochastic(s) for s in self.step.states)
         return starts or any(isinstance(s, Draw) for s in statements(self.step.body))
 
+    def family(self, state: State) -> bool:
+        """Whether a state has one array for each axis of a tensor."""
+        return bool(each_axis(self.step) & set(state.type.axes))
+
     @property
     def draws_in_turns(self) -> bool:
         """Whether a draw stands in a loop, and so depends on its turn."""
@@ -75,7 +79,8 @@ def make_plan(step: Step) -> Plan:
     wanted = [result, *(Sym(s.name, not s.constant, s.type) for s in step.states)]
     update = whole(step.body, wanted)
     starts = start_body(step)
-    start = Part(segments(starts), tuple(s.target for s in starts))
+    made = tuple(o for s in starts for o in outputs(s))
+    start = Part(segments(starts, made), made)
     evaluate = None
     if step.evaluate is not None:
         evaluate = whole((Equation(averaged, step.evaluate),), [averaged])
@@ -89,6 +94,7 @@ def make_plan(step: Step) -> Plan:
     for part in (update, start, evaluate):
         found += [] if part is None else [*_named(part.segments), *part.results]
     factory = factory_name(step.name)
+    found = [s for s in found if s not in (Sym("rank"), Sym("path"))]
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
     writer = Writer(names, lengths(step.axes, names))
     return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
@@ -197,6 +203,11 @@ def _negative(value: Expr) -> Expr:
 # The starts of the states.
 
 
+def each_axis(step: Step) -> set[str]:
+    """The names under which steps go over the axes of a tensor."""
+    return {s.axis for s in statements(step.body) if isinstance(s, EachAxis)}
+
+
 def stochastic(state: State) -> bool:
     """Whether a state is rounded by chance when it is kept."""
     return state.storage is not None and state.storage[1] == STOCHASTIC
@@ -204,8 +215,10 @@ def stochastic(state: State) -> bool:
 
 def numeric(state: State) -> bool:
     """Whether the start is one number, the same for every tensor, in which no state is read."""
-    if isinstance(state.start, Draw):
+    if isinstance(state.start, Draw) or state.guard is not None:
         return False
+    if state.type.extent is Extent.TENSOR and state.type.axes:
+        return False  # a matrix, as long as the tensor
     known = all(typed(s).extent is Extent.SCALAR for s in symbols(state.start))
     reduces = any(isinstance(n, Apply) and n.over for n in walk(state.start))
     scalar = state.type.extent is Extent.SCALAR
@@ -213,20 +226,24 @@ def numeric(state: State) -> bool:
 
 
 def copies(state: State, point: str) -> bool:
-    return state.start == Sym(point) and state.type == PER_ENTRY
+    return state.start == Sym(point) and state.type == PER_ENTRY and state.guard is None
 
 
-def start_body(step: Step) -> tuple[Equation | Draw, ...]:
+def start_body(step: Step) -> tuple[Equation | Draw | EachAxis, ...]:
     """The starts that are more than a number or a copy of the point, as statements."""
-    body: list[Equation | Draw] = []
+    body: list[Equation | Draw | EachAxis] = []
+    axes = each_axis(step)
     read = {s for state in step.states if not isinstance(state.start, Draw)
             for s in symbols(state.start)}
     for state in sorted(step.states, key=lambda s: not s.constant):
         target = Sym(state.name, type=state.type)
         if isinstance(state.start, Draw):
-            body.append(replace(state.start, target=target))
+            body.append(replace(state.start, target=target, guard=state.guard))
         elif target in read or not (numeric(state) or copies(state, step.point)):
-            body.append(Equation(target, state.start))
+            equation = Equation(target, state.start, guard=state.guard)
+            over = next((a for a in state.type.axes if a in axes), None)
+            body.append(equation if over is None else
+                        EachAxis(over, (), (replace(equation, guard=None),), guard=state.guard))
     return tuple(body)
 
 

@@ -44,11 +44,11 @@ def loop_lines(
     if loop.until is not None:
         return _until(turn, count, names, starts, inner, results)
     if len(names) == 1:
-        return ["", f"def one_turn({turn if read else '_'}, {names[0]}):", *indented(inner),
-                f"    return _alike({results[0]}, {names[0]})", "",
+        return ["", f"def one_turn({turn if read else '_'}, {names[0]}):",
+                *indented([*inner, f"return _alike({results[0]}, {names[0]})"]), "",
                 f"{names[0]} = jax.lax.fori_loop(0, {count}, one_turn, {starts[0]})"]
-    return ["", f"def one_turn({turn if read else '_'}, carry):", f"    {', '.join(names)} = carry",
-            *indented(inner), f"    return _alike(({', '.join(results)}), carry)", "",
+    body = [f"{', '.join(names)} = carry", *inner, f"return _alike(({', '.join(results)}), carry)"]
+    return ["", f"def one_turn({turn if read else '_'}, carry):", *indented(body), "",
             f"{', '.join(names)} = jax.lax.fori_loop(0, {count}, one_turn, ({', '.join(starts)}))"]
 
 
@@ -66,10 +66,11 @@ def _until(
         names, starts, new = [*names, "_"], [*starts, "False"], [*new, stop]
     elif ends[0] == 0:
         before = []
+    body = [f"{turn}, {', '.join(names)} = carry", *inner,
+            f"return _alike(({turn} + 1, {', '.join(new)}), carry)"]
     return ["", "def more(carry):", f"    {', '.join([turn, *before, last, *after])} = carry",
             f"    return jnp.logical_and({turn} < {count}, jnp.logical_not({last}))", "",
-            "def one_turn(carry):", f"    {turn}, {', '.join(names)} = carry", *indented(inner),
-            f"    return _alike(({turn} + 1, {', '.join(new)}), carry)", "",
+            "def one_turn(carry):", *indented(body), "",
             f"_, {', '.join(names)} = "
             f"jax.lax.while_loop(more, one_turn, (0, {', '.join(starts)}))"]
 

@@ -25,8 +25,8 @@ def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[s
     writer = plan.writer
     through = handed_through(plan.update) if beside is not None else set()
 
-    def tensors(symbol: Sym, tree: str) -> str:
-        text = f"_tensors(structure, {tree})"
+    def tensors(symbol: Sym, tree: str, helper: str = "_tensors") -> str:
+        text = f"{helper}(structure, {tree})"
         if beside is not None and symbol in through:
             text = f"_beside({writer.name(beside)}, {text})"
         return f"{writer.name(symbol)} = {text}"
@@ -41,7 +41,8 @@ def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[s
         scalar = state.type.extent is Extent.SCALAR
         wide = "" if state.storage is None else ".astype(dtype)"
         lines.append(f"{name} = state.{name}{wide}" if scalar
-                     else tensors(Sym(state.name), f"state.{name}"))
+                     else tensors(Sym(state.name), f"state.{name}",
+                                  "_families" if plan.family(state) else "_tensors"))
     return lines
 
 

@@ -17,9 +17,12 @@ def parameters(hypers: Sequence[Hyper], writer: Writer, annotated: bool) -> list
     return [_parameter(h, writer, annotated) for h in (*required, *others)]
 
 
+_KINDS = {"int": "int", "function": "Callable[..., Any]"}
+
+
 def _parameter(hyper: Hyper, writer: Writer, annotated: bool) -> str:
     name = writer.name(Sym(hyper.name))
-    kind = "int" if hyper.static else "Any" if hyper.type.axes else "ScalarOrSchedule"
+    kind = _KINDS.get(hyper.type.kind) or ("Any" if hyper.type.axes else "ScalarOrSchedule")
     default = ""
     if isinstance(hyper.default, tuple):
         items = ", ".join(writer.show(e) for e in hyper.default)

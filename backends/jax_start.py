@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thetaprime.backends.jax_align import typed
-from thetaprime.backends.jax_plan import Plan, copies, numeric, start_body, used_in
+from thetaprime.backends.jax_plan import Plan, copies, numeric, used_in
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import hyper_lines, needed_by
 from thetaprime.backends.jax_walks import Scene, walks
@@ -17,8 +17,7 @@ from thetaprime.types import PER_ENTRY, Extent
 def init_lines(plan: Plan) -> list[str]:
     step, writer = plan.step, plan.writer
     point = Sym(step.point, type=PER_ENTRY)
-    wanted = [s.target for s in start_body(step)
-              if typed(s.target).extent is not Extent.SCALAR]
+    wanted = [s for s in plan.start.results if typed(s).extent is not Extent.SCALAR]
     scene = Scene(replace(writer, like=point), (point,))
     lines = walks(plan.start.segments, wanted, scene)
     fields = [f"{writer.name(Sym(s.name))}={_start(plan, s)}" for s in step.states]
@@ -30,7 +29,8 @@ def init_lines(plan: Plan) -> list[str]:
             used |= symbols(state.start)
     setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
              "count = jnp.zeros([], jnp.int32)", *hyper_lines(plan, used, "count"),
-             f"{writer.name(point)} = _tensors(structure, params)"]
+             f"{writer.name(point)} = _tensors(structure, params)",
+             "paths = _paths(params)"]
     return [f"def init(params: Any) -> {plan.state_class}:",
             '    """The state before the first step."""', *indented(needed_by(setup, body))]
 
@@ -50,6 +50,12 @@ def _start(plan: Plan, state: State) -> str:
         if number and value == "0":
             return f"jnp.zeros({_shape(dims)}, {kept or 'dtype'})"
         return f"jnp.full({_shape(dims)}, {value}, {kept or 'dtype'})"
+    if state.type.extent is Extent.TENSOR and state.type.axes and not number:
+        text = f"structure.unflatten({name})"
+        return f"_kept({text}, {kept})" if kept else text
+    if state.guard is not None:
+        text = f"_some(structure, {name}, params)"
+        return f"_kept({text}, {kept})" if kept else text
     if copies(state, plan.step.point):
         text = "_copy(params)"
     else:

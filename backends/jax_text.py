@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from thetaprime.backends import draws
+from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
 
 IMPORTS = '''
@@ -104,6 +105,31 @@ def _tree(structure, new, old):
     """The tree of new tensors, stored as those of the tree `old` are."""
     pairs = zip(new, structure.flatten_up_to(old), strict=True)
     return structure.unflatten([_stored(a, b) for a, b in pairs])
+''',
+    "_paths": '''
+def _paths(tree):
+    """The path of each tensor: the keys that lead to it, with slashes between."""
+    found = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda a: a is None)
+    return tuple(jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in found)
+''',
+    "_some": '''
+def _some(structure, tensors, params):
+    """The tree of tensors, stored as the parameters are; where there is none it holds None."""
+    pairs = zip(tensors, structure.flatten_up_to(params), strict=True)
+    return structure.unflatten([None if a is None else _stored(a, b) for a, b in pairs])
+''',
+    "_families": '''
+def _families(structure, tree):
+    """For each tensor the arrays that it has for each of its axes, as real numbers."""
+    return tuple(a if a is None else tuple(map(_real, a)) for a in structure.flatten_up_to(tree))
+''',
+    "_family_tree": '''
+def _family_tree(structure, new, old):
+    """The tree of families, stored as those of the tree `old` are; where there is no new one, the
+    old one holds."""
+    pairs = zip(new, structure.flatten_up_to(old), strict=True)
+    return structure.unflatten([
+        b if a is None else tuple(map(_stored, a, b)) for a, b in pairs])
 ''',
     "_beside": '''
 def _beside(those, tensors):
@@ -214,6 +240,7 @@ def _by_chance(seed, name, t, tensors):
     return tuple(rounded(leaf, a) for leaf, a in enumerate(tensors))
 ''',
     **oracles.HELPERS,
+    **matrices.HELPERS,
     "_cond": '''
 def _cond(condition, then, otherwise):
     """What one of two functions gives, in the dtypes of the second; only that one runs."""

@@ -10,14 +10,15 @@ from thetaprime.backends.jax_oracles import Questions, function_lines
 from thetaprime.backends.jax_plan import Plan, stochastic, used_in
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
+    closure,
     columns_of,
     hyper_lines,
     needed_by,
     state_lines,
 )
-from thetaprime.backends.jax_signature import parameters
+from thetaprime.backends.jax_signature import compute_defaults, parameters
 from thetaprime.backends.jax_walks import Scene, given, walks
-from thetaprime.expr import Num, Sym
+from thetaprime.expr import Num, Sym, symbols
 from thetaprime.types import PER_ENTRY, Extent
 
 
@@ -39,7 +40,8 @@ def _fields(plan: Plan) -> tuple[str, list[str]]:
             key = f"seed, 0x{name_hash(f'{state.name} stored'):08X}, count"
             new = f"_by_chance({key}, ({new},))[0]" if scalar else f"_by_chance({key}, {new})"
         if symbol in made or symbol.name != state.name:
-            value = f"_stored({new}, {old})" if scalar else f"_tree(structure, {new}, {old})"
+            value = f"_stored({new}, {old})" if scalar else (
+                f"{'_family_tree' if plan.family(state) else '_tree'}(structure, {new}, {old})")
         fields.append(f"{writer.name(Sym(state.name))}={value}")
     return writer.name(result), fields
 
@@ -79,7 +81,7 @@ def _update(plan: Plan) -> list[str]:
     if loss:
         setup.append(f"{writer.name(Sym('loss'))} = jnp.asarray(value, dtype)")
     setup.append(f"{writer.name(gradient)} = _tensors(structure, grads)")
-    setup += state_lines(plan, used, beside=gradient)
+    setup += [*state_lines(plan, used, beside=gradient), "paths = _paths(grads)"]
     return lines + indented(needed_by(setup, body))
 
 
@@ -111,7 +113,8 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     sample = "batch.this" if asked.batches else "batch"
     setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
              *hyper_lines(plan, used, "state.count"), *_COUNT,
-             f"examples = jax.tree.leaves({sample})[0].shape[0]", *state_lines(plan, used)]
+             f"examples = jax.tree.leaves({sample})[0].shape[0]", *state_lines(plan, used),
+             "paths = _paths(params)"]
     return lines + indented(needed_by(setup, body))
 
 
@@ -135,7 +138,7 @@ def _about(asked: Questions) -> str:
     """What the problem is, for the docstring."""
     if not asked.whole:
         return "`problem(params, batch)` is the loss"
-    return f"`problem` has {' and '.join(_GIVEN[n] for n in asked.needed)}"
+    return f"`problem` has {' and '.join(asked.needed)}"
 
 
 def _check(factory: str, name: str) -> list[str]:
@@ -156,18 +159,20 @@ def batch_lines(plan: Plan) -> list[str]:
              "", "    this: Any", "    fresh: Any = None", "    full: Any = None"]
     if isinstance(fresh, Num):
         lines += ["", "", f"FRESH = {writer.show(fresh)}  # fresh batches that a step may take"]
-        return lines + _take("FRESH")
-    static = tuple(h for h in plan.step.hypers if h.static)
+        return lines + _take(" = FRESH")
+    read = closure(plan, symbols(fresh))
+    static = tuple(h for h in plan.step.hypers if Sym(h.name) in read)
     lines += ["", "", f"def fresh_batches({', '.join(parameters(static, writer, True))}) -> int:",
               '    """How many fresh batches a step may take."""',
+              *indented(compute_defaults(static, writer, static=True)),
               f"    return {writer.show(fresh)}"]
-    return lines + _take("")
+    known = all(h.default is not None for h in static)
+    return lines + _take(" = fresh_batches()" if known else "")
 
 
-def _take(fresh: str) -> list[str]:
-    default = f" = {fresh}" if fresh else ""
-    order = [f"fresh: int{default}", "full: Any = None"]
-    return ["", "", f"def take(batches: Any, {', '.join(order)}) -> Batches:",
+def _take(default: str) -> list[str]:
+    return ["", "",
+            f"def take(batches: Any, full: Any = None, *, fresh: int{default}) -> Batches:",
             '    """The batches of one step: the next of an iterator, and `fresh` more."""',
             "    this = next(batches)",
             "    more = [next(batches) for _ in range(fresh)]",

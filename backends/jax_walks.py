@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
-from thetaprime.backends.jax_leaf import leaf_lines
+from thetaprime.backends.jax_leaf import guard_of, leaf_lines
 from thetaprime.backends.jax_oracles import ask_lines
 from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
 from thetaprime.backends.phases import Phase
@@ -150,15 +150,19 @@ def _walk(
     own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
     read = {s for statement in inner for s in free(statement)}
     read |= {s.target for s in inner if isinstance(s, First)}
-    body = leaf_lines(inner, writer)
-    first = scene.sparse or not read & set(scene.lists) or _shown(writer, body)
+    kept = [s for s in wanted if s in own] + [s for s in own if s in later - set(wanted)]
+    results = [*(p.target for p in stage.partials), *dict.fromkeys(kept)]
+    body = leaf_lines(inner, writer, results)
+    guarded = any(guard_of(s) is not None for s in statements(inner))
+    first = scene.sparse or guarded or not read & set(scene.lists) or _shown(writer, body)
     arguments = [writer.name(s) for s in scene.lists if s in read or (first and s == writer.like)]
     columns = list(arguments)
     if any(isinstance(s, Draw) and _varies(s.target) for s in statements(stage.leaves)):
         arguments.append("index")
         columns.append("range(structure.num_leaves)")
-    kept = [s for s in wanted if s in own] + [s for s in own if s in later - set(wanted)]
-    results = [*(p.target for p in stage.partials), *dict.fromkeys(kept)]
+    if any("fnmatchcase(path" in line for line in body):
+        arguments.append("path")
+        columns.append("paths")
     out = ", ".join(writer.name(s) for s in results)
     left = out if len(results) > 1 else f"({out},)"
     call = f"_each({name}, {len(results)}, {', '.join(columns)})"

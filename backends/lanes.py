@@ -12,7 +12,7 @@ from functools import reduce
 from itertools import product
 
 from thetaprime.expr import Apply, Expr, Num, Sym, substitute
-from thetaprime.ir import Draw, Equation, First, State, Statement, Step, When, reads, statements
+from thetaprime.ir import Draw, Equation, First, State, Statement, Step, reads, statements
 from thetaprime.ops import REDUCTIONS, Reduction
 from thetaprime.types import SCALAR, Type
 
@@ -50,9 +50,12 @@ def lanes_of(step: Step) -> Lanes:
     """The axes of every symbol that a step declares or defines."""
     axes = {h.name: h.type.axes for h in step.hypers} | {s.name: s.type.axes for s in step.states}
     for statement in statements(step.body):
-        if not isinstance(statement, When) and statement.target.type is not None:
+        if not isinstance(statement, Equation | First | Draw):
+            continue
+        if statement.target.type is not None:
             axes[statement.target.name] = statement.target.type.axes
-    return Lanes({a.name: a.length for a in step.axes}, axes, frozenset(axes))
+    lengths = {a.name: a.length for a in step.axes if isinstance(a.length, int)}
+    return Lanes(lengths, axes, frozenset(axes))
 
 
 def _flat(kind: Type | None) -> Type | None:
@@ -106,7 +109,7 @@ def unroll_body(body: Iterable[Statement], lanes: Lanes) -> tuple[Statement, ...
     """A body without blocks, one statement for every lane of its target."""
     out: list[Statement] = []
     for statement in body:
-        assert not isinstance(statement, When), "blocks are flattened before code is generated"
+        assert isinstance(statement, Equation | First | Draw), "blocks are flattened before"
         for target, index in _each(statement.target, lanes):
             inside = tuple(unroll(e, lanes, index) for e in reads(statement))
             match statement:

@@ -67,7 +67,8 @@ def hoist(
         inner = sorted(s.name for s in symbols(expr))[:2]
         if expr.op in ORACLES:
             point = expr.args[0]
-            inner = [point.name + "_new" * point.prime if isinstance(point, Sym) else "there"]
+            inner = [word for word in expr.over if word != "this"]
+            inner += [point.name + "_new" * point.prime if isinstance(point, Sym) else "there"]
         return fresh_name("_".join([expr.op, *inner]), taken)
 
     def lift(expr: Expr, guard: Expr | None = None) -> Expr:

@@ -11,6 +11,7 @@ runs for each tensor by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -195,9 +196,9 @@ def _prepared(body: Iterable[Statement], names: Names) -> tuple[Statement, ...]:
 
 def _stems(target: Sym, op: str) -> tuple[str, str, str]:
     """Names for where an answer is asked, along what, and on which batch."""
-    if target.name.startswith(f"{op}_there"):
-        there = target.name.removeprefix(f"{op}_")
-        return there, f"along_{there}", ""
+    there = re.fullmatch(rf"{op}_(?:\w+_)??(there(?:_\d+)?)", target.name)
+    if there is not None:
+        return there[1], f"along_{there[1]}", ""
     name = target.name + "_new" * target.prime
     return f"{name}_at", f"{name}_along", ""
 

@@ -45,10 +45,11 @@ def emit(step: Step) -> str:
     turns = any(isinstance(s, Draw) for loop in statements(plan.step.body)
                 if isinstance(loop, Loop) for s in statements(loop.body))
     helpers = helpers_for(code, turns)
-    imports = ["import math\n"] * any("math." in text for text in helpers)
-    parts = [f'"""{docstring(plan.step)}"""\n\n{"".join(imports)}import numpy as np\n\n'
-             + "\n".join(_head(plan)), code, *helpers]
-    return "\n\n\n".join(parts) + "\n"
+    standard = ["import math"] * any("math." in text for text in helpers)
+    standard += ["from fnmatch import fnmatchcase"] * ("fnmatchcase(" in code)
+    top = [f'"""{docstring(plan.step)}"""', *(["\n".join(standard)] if standard else []),
+           "import numpy as np", "\n".join(_head(plan))]
+    return "\n\n\n".join(["\n\n".join(top), code, *helpers]) + "\n"
 
 
 # The parts of the module.

@@ -39,6 +39,8 @@ def emit(step: Step) -> str:
         *batch_lines(plan), *_state_class(plan), "", "", *_factory(plan), *_evaluate(plan)]))
     helpers = helpers_for(code, plan.draws_in_turns)
     head = f"{IMPORTS}\n\n{OPTAX if plan.asked is None else STEPPER}"
+    if "fnmatchcase(" in code:
+        head = head.replace("from typing", "from fnmatch import fnmatchcase\nfrom typing", 1)
     if any("math." in text for text in helpers):
         head = f"import math\n{head}"
     return "\n\n\n".join([f"{_docstring(step)}\n\n{head}", code, *helpers]) + "\n"
@@ -67,6 +69,7 @@ def _state_class(plan: Plan) -> list[str]:
         scalar = state.type.extent is Extent.SCALAR
         kind = "jax.Array" if scalar else "Any"
         what = str(state.type) + ("" if scalar else ", a tree like the parameters")
+        what += f", kept as {state.storage[0]}" if state.storage is not None else ""
         lines.append(f"    {plan.writer.name(Sym(state.name))}: {kind}  # {what}")
     return lines
 

@@ -24,7 +24,7 @@ from thetaprime.backends.numpy_walk import Module, Walk, walk_lines, words
 from thetaprime.backends.passes import Program, program
 from thetaprime.backends.phases import Plain
 from thetaprime.expr import Sym, rewrite
-from thetaprime.ir import Draw, Equation, State, Step, When, statements
+from thetaprime.ir import Draw, Equation, State, Step, statements
 from thetaprime.simplify import flatten
 from thetaprime.types import PER_ENTRY, Extent
 
@@ -73,9 +73,9 @@ def _plan(step: Step) -> Plan:
     starts = start_body(step.states, lanes)
     extents = _inputs(step, lanes)
     update = program(body, extents, _targets(step, lanes) & {
-        s.target for s in body if not isinstance(s, When)})
+        s.target for s in body if isinstance(s, Plain)})
     start = program(starts, {s: e for s, e in extents.items() if s != Sym(step.gradient)},
-                    {s.target for s in starts if not isinstance(s, When)})
+                    {s.target for s in starts if isinstance(s, Plain)})
     evaluate, result = None, "result"
     while any(result == s.name for s in (*extents, *(s for s in update.values))):
         result += "_"
@@ -87,7 +87,7 @@ def _plan(step: Step) -> Plan:
     found = [*extents, *(s for p in programs for s in p.values)]
     found += [Sym(h.name) for h in step.hypers] + [Sym(result)]
     module = Module(python_names(found, _OWN), _draws(step, lanes))
-    said = {s.target: s for s in body if not isinstance(s, When)}
+    said = {s.target: s for s in body if isinstance(s, Plain)}
     return Plan(step, lanes, update, start, evaluate, result, module, said)
 
 

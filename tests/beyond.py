@@ -16,6 +16,7 @@ import numpy as np
 from tests import problem
 from tests.tree import LEAVES, Tree, load
 from thetaprime.asking import Asked
+from thetaprime.backends.array_plan import calls
 from thetaprime.feed import Batches
 from thetaprime.interpret import advance, evaluation, start
 from thetaprime.ops import ORACLES
@@ -129,6 +130,4 @@ def _step(spec: Any, hypers: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
 
 def _several(step: Any) -> bool:
     """Whether a step sees more than its own batch."""
-    from thetaprime.backends.array_plan import calls
-
     return any(call.over[0] != "this" for call in calls(step))

@@ -208,17 +208,45 @@ def adashift(x: Vector, grads: Grads, lr: float, b1: float, b2: float, n: int,
 
 
 def microadam(x: Vector, grads: Grads, lr: float, b1: float, b2: float, eps: float, wd: float,
-              n: int, keep: Callable[[Vector], Vector],
+              n: int, compress: Callable[[Vector], Vector],
               store: Callable[[Vector], Vector]) -> Steps:
     """Modoranu et al., algorithm 1: both moments from the last n compressed gradients; what the
     compression left goes to the next gradient through a lossy store."""
     e, kept = np.zeros_like(x), []
     for t, g in enumerate(grads, 1):
         a = g + e
-        c = keep(a)
+        c = compress(a)
         e = store(a - c)
         kept = [c, *kept][:n]
         m = (1 - b1) / (1 - b1**t) * sum(b1**k * c for k, c in enumerate(kept))
         v = (1 - b2) / (1 - b2**t) * sum(b2**k * c**2 for k, c in enumerate(kept))
         x = (1 - lr * wd) * x - lr * m / (eps + np.sqrt(v))
+        yield x
+
+
+def largest(a: Vector) -> Vector:
+    """All but the two entries of the largest magnitude, of those that are equal the first, are
+    zero."""
+    kept = np.argsort(-np.abs(np.ravel(a)), kind="stable")[:2]
+    flat = np.zeros(np.size(a))
+    flat[kept] = np.ravel(a)[kept]
+    return flat.reshape(np.shape(a))
+
+
+def four_bits(a: Vector) -> Vector:
+    """Every entry at the nearest of 16 levels between the least and the largest."""
+    low, high = float(np.min(a)), float(np.max(a))
+    level = (high - low) / 15 or 1.0
+    return np.asarray(low + level * np.round((np.asarray(a) - low) / level))
+
+
+def mars_lion(x: Vector, grads: Grads, lr: float, b1: float, gam: float, wd: float) -> Steps:
+    """Yuan et al., algorithm 3: the sign of the average of g + gam b1/(1 - b1) (g - last), no
+    longer than 1."""
+    last = m = np.zeros_like(x)
+    for g in grads:
+        c = g + gam * b1 / (1 - b1) * (g - last)
+        m = b1 * m + (1 - b1) * c / max(1, math.sqrt(float(np.sum(c**2))))
+        x = x - lr * (np.sign(m) + wd * x)
+        last = g
         yield x

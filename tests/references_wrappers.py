@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tests.flat_problem import Ask
 from tests.references import Grads, Steps, Vector
 
 Inner = Callable[[Vector, Vector], tuple[Vector, Vector]]
 Maker = Callable[[], Inner]
-Gradient = Callable[[Vector, int], Vector]
 
 
 # What is inside.
@@ -145,11 +145,11 @@ def ranger(x: Vector, grads: Grads, inner: Maker, k: int, alpha: float) -> Steps
     return lookahead(x, [centralize(g) for g in grads], inner, k, alpha)
 
 
-def xgrad(x: Vector, grad: Gradient, inner: Maker, s: float, steps: int) -> Steps:
+def xgrad(ask: Ask, x: Vector, steps: int, inner: Maker, s: float) -> Steps:
     """Guan et al.: the gradient is taken s times the last descent ahead, the change is made where
-    x is. ``grad`` takes a point and the number of the step."""
+    x is. The whole model is one vector."""
     change, last = inner(), np.zeros_like(x)
     for t in range(1, steps + 1):
-        last, decay = change(x, grad(x + s * last, t))
+        last, decay = change(x, ask.grad(x + s * last, ask.this(t)))
         x = x + last + decay
         yield x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,13 @@ from tests import problem
 from tests.array_specs import ALL, ARMIJO, CURVED, HELD, INSIDE, OUTPUTS, SAM, SVRG, WINDOW
 from tests.beyond import batches, run_interpreter, run_numpy
 from tests.tree import LEAVES, compare
+from thetaprime.backends.array_text import helpers_for
+from thetaprime.backends.module import load as execute
+from thetaprime.backends.to_numpy import emit
+from thetaprime.expr import Apply, Num, Sym
+from thetaprime.ir import Carry, EachAxis, Equation, State, Step
+from thetaprime.source import NO_SOURCE
+from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -135,6 +143,70 @@ def test_the_text_reads_as_if_written_by_hand() -> None:
            "    else:\n" \
            "        w_new, mu_new = w, mu\n" in code
     assert max(map(len, code.split("\n"))) < 100
+
+
+RANK = Apply(">=", (Sym("rank", type=INTEGER), Num("2", INTEGER)), type=BOOLEAN)
+EMBEDDED = Apply("~", (Sym("path"),), ("*cu*",), type=BOOLEAN)
+
+
+def _not(guard: Apply) -> Apply:
+    return Apply("not", (guard,), type=BOOLEAN)
+
+
+def test_what_holds_for_some_tensors_only() -> None:
+    """``case rank >= 2: x' = x - m'`` with a state of its own, ``case path ~ "*cu*"``."""
+    g, x, m, k, w = (Sym(n, type=PER_ENTRY) for n in "gxmkw")
+    new = replace(m, prime=True)
+    moved = Apply("-", (x, new), type=PER_ENTRY)
+    step = Step(
+        "Cases", "", (), (), NO_SOURCE, "x", (), (),
+        (State("m", PER_ENTRY, Num("1", SCALAR), guard=RANK),),
+        (Equation(new, Apply("+", (m, g), type=PER_ENTRY), guard=RANK),
+         Equation(k, Apply("case", (EMBEDDED, g, _not(EMBEDDED), Num("0", SCALAR)),
+                           type=PER_ENTRY)),
+         Equation(w, Apply("case", (RANK, moved, _not(RANK), x), type=PER_ENTRY)),
+         Equation(Sym("x", True, PER_ENTRY), Apply("-", (w, k), type=PER_ENTRY))),
+        None)
+    code = emit(step)
+    assert "        if x.ndim >= 2:\n" in code
+    program = execute(code, "cases")
+    params, start = _params(), _params()
+    state = program.init(params)
+    assert state["m"]["vector"] is None
+    for _ in range(2):
+        program.step(params, start, state)
+    for name, value in start.items():
+        expected = value - (3*value + 2 if value.ndim >= 2 else 0) - 2*value*("cu" in name)
+        np.testing.assert_allclose(params[name], expected, rtol=1e-14)
+
+
+def test_a_statement_for_each_axis() -> None:
+    g, x, u = (Sym(n, type=PER_ENTRY) for n in "gxu")
+    half = Apply("*", (Num("0.5", SCALAR), u), type=PER_ENTRY)
+    step = Step(
+        "Axes", "", (), (), NO_SOURCE, "x", (), (), (),
+        (EachAxis("a", (Carry(u, g),), (Equation(replace(u, prime=True), half),)),
+         Equation(Sym("x", True, PER_ENTRY), Apply("-", (x, u), type=PER_ENTRY))), None)
+    program = execute(emit(step), "axes")
+    params, start = _params(), _params()
+    program.step(params, start, program.init(params))
+    for name, value in start.items():
+        np.testing.assert_allclose(params[name], value*(1 - 0.5**value.ndim), rtol=1e-14)
+
+
+def test_exponential_of_a_matrix() -> None:
+    """exp(v diag(w) v.T) = v diag(exp(w)) v.T, and that of a nilpotent matrix ends."""
+    scope: dict[str, Any] = {"np": np}
+    exec("\n".join(helpers_for("_expm(", turns=False)), scope)
+    random = np.random.default_rng(5)
+    for scale in (1e-3, 1, 10, 100):
+        a = scale*random.normal(size=(4, 4))
+        a = (a + a.T)/10
+        w, v = np.linalg.eigh(a)
+        np.testing.assert_allclose(scope["_expm"](a), (v*np.exp(w)) @ v.T, rtol=1e-11,
+                                   atol=1e-12*np.exp(w[-1]))
+    np.testing.assert_allclose(scope["_expm"](np.array([[0.0, 1000], [0, 0]])), [[1, 1000], [0, 1]])
+    assert np.all(np.isnan(scope["_expm"](np.full((2, 2), np.inf))))
 
 
 def _params() -> dict[str, Any]:

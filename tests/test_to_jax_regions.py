@@ -4,7 +4,9 @@ interpreter, from the user's own functions alone."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -15,8 +17,12 @@ import thetaprime as tp
 from tests import problem
 from tests.tree import LEAVES
 from thetaprime.asking import Asked
+from thetaprime.backends.module import load
 from thetaprime.backends.to_jax import emit, factory_name
+from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.interpret import advance, start
+from thetaprime.ir import Carry, EachAxis, Equation, Loop, State, Step
+from thetaprime.types import INTEGER, PER_ENTRY, PER_TENSOR, SCALAR, Extent, Type
 
 NAMES = sorted(LEAVES)
 FULL = 1000
@@ -240,8 +246,7 @@ def by_jax(name: str, steps: int, dtype: Any = np.float64) -> list[Any]:
     for t in range(1, steps + 1):
         batch: Any = problem.batch(t)
         if hasattr(module, "Batches"):
-            fresh = getattr(module, "FRESH", None) or module.fresh_batches()
-            batch = module.take(iter([batch, *_fresh(10, t)]), fresh, problem.batch(FULL))
+            batch = module.take(iter([batch, *_fresh(10, t)]), problem.batch(FULL))
         params, state = advance_(params, state, batch, given)
         found.append(jax.tree.map(np.asarray, params))
     return found
@@ -252,3 +257,136 @@ def test_the_points_are_those_of_the_interpreter(name: str) -> None:
     for left, right in zip(by_jax(name, 4), by_interpreter(name, 4), strict=True):
         for leaf in NAMES:
             np.testing.assert_allclose(left[leaf], right[leaf], rtol=2e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["loop", "search", "rarely a question", "a block that asks"])
+def test_mixed_and_narrow_dtypes_run(name: str) -> None:
+    wide = by_jax(name, 2)
+    module = _module(name)
+    optimizer = getattr(module, factory_name("A"))()
+    params = {n: np.asarray(a, np.float32 if n == "cube" else np.float64)
+              for n, a in LEAVES.items()}
+    state = optimizer.init(params)
+    advance_ = jax.jit(optimizer.step, static_argnums=3)
+    for t in (1, 2):
+        batch: Any = problem.batch(t)
+        if hasattr(module, "Batches"):
+            batch = module.take(iter([batch, *_fresh(10, t)]))
+        params, state = advance_(params, state, batch, problem.loss)
+    for leaf in NAMES:
+        np.testing.assert_allclose(params[leaf], wide[-1][leaf], rtol=1e-4, atol=1e-5)
+        assert params[leaf].dtype == (np.float32 if leaf == "cube" else np.float64)
+
+
+def test_a_loop_is_not_unrolled_and_a_rare_block_is_a_branch() -> None:
+    def text(name: str) -> str:
+        return tp.loads(SPECS[name]).code("jax")
+
+    assert text("loop").count("jax.grad(") == 1
+    assert "jax.lax.fori_loop(0, n, one_turn, " in text("loop")
+    assert "jax.lax.while_loop(" in text("search")
+    assert "_cond(" in text("rarely")
+    assert "_along(jax.grad(loss_of)" in text("rarely a question").split("def due():")[1]
+
+
+def test_the_loss_and_the_gradient_at_a_point_are_asked_together() -> None:
+    text = tp.loads(SPECS["loss and gradient elsewhere"]).code("jax")
+    assert text.count("jax.value_and_grad(loss_of)") == 2
+    assert text.count("loss_of(") == 1  # its definition
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_text_is_laid_out_as_by_hand(name: str) -> None:
+    code = tp.loads(SPECS[name]).code("jax").split("\nfrom collections", 1)[1]
+    lines = code.splitlines()
+    assert max(map(len, lines)) <= 100
+    for before, line in pairwise(lines):
+        opens = before.rstrip().endswith(":") and before.lstrip().startswith("def ")
+        nested = line.startswith("        def ")
+        assert not nested or not before or opens, line
+        assert line or not opens
+
+
+def test_what_the_step_does_not_read_is_not_asked() -> None:
+    text = tp.loads(SPECS["no gradient at the point"]).code("jax")
+    assert "jax.grad" not in text
+
+
+def test_a_problem_that_lacks_something_is_told_what_to_pass() -> None:
+    optimizer = getattr(_module("outputs"), factory_name("A"))()
+    with pytest.raises(ValueError, match=r"a needs problem\.out\(params, batch\)"):
+        optimizer.step(LEAVES, optimizer.init(LEAVES), problem.batch(1), problem.loss)
+
+
+# Statements for some tensors only; built by hand.
+
+
+def _guarded() -> Step:
+    step = tp.loads("optimizer A\n  hyper lr = 0.1 in (0, inf)\n  state m = 0\n"
+                    "  m' = m + g\n  x' = x - lr*m'\n").step()
+    rank = Sym("rank", type=Type(Extent.TENSOR, kind="int"))
+    large = Apply(">=", (rank, Num("2", SCALAR)), type=Type(Extent.TENSOR, kind="bool"))
+    named = Apply("~", (Sym("path"),), ("*kernel*",), type=large.type)
+    guard = Apply("and", (large, Apply("not", (named,), type=large.type)), type=large.type)
+    other = Apply("not", (guard,), type=large.type)
+    m, g, x = (Sym(n, type=PER_ENTRY) for n in "mgx")
+    norms, new = (Sym("n", p, Type(Extent.TENSOR, ("a",))) for p in (False, True))
+    one = Equation(new, Apply("+", (norms, Apply("max", (g,), ("tensor",), PER_TENSOR)),
+                              type=norms.type))
+    total = Sym("total", type=SCALAR)
+    family = State("n", norms.type, Num("1", SCALAR))
+    size = Apply("sum", (Apply("*", (g, g), type=PER_ENTRY),), ("model",), SCALAR)
+    lr = Sym("lr", type=SCALAR)
+    moved = Apply("case", (
+        guard, Apply("-", (x, Apply("*", (lr, replace(m, prime=True)), type=PER_ENTRY)),
+                     type=PER_ENTRY),
+        other, Apply("-", (x, Apply("/", (g, total), type=PER_ENTRY)), type=PER_ENTRY)),
+        type=PER_ENTRY)
+    body = (
+        Equation(total, size, guard=guard),
+        Equation(replace(m, prime=True), Apply("+", (m, g), type=PER_ENTRY), guard=guard),
+        EachAxis("a", (), (one,)),
+        Equation(Sym("x", True, PER_ENTRY), moved),
+    )
+    kept = replace(step.states[0], guard=guard)
+    return replace(step, body=body, states=(kept, family))
+
+
+def test_guards_are_decided_before_anything_runs() -> None:
+    text = emit(_guarded())
+    assert 'if x.ndim >= 2 and not fnmatchcase(path, "*kernel*"):' in text or (
+        'if g.ndim >= 2 and not fnmatchcase(path, "*kernel*"):' in text)
+    optimizer = load(text, "guarded").a()
+    state = optimizer.init(LEAVES)
+    large = [n for n in NAMES if np.ndim(LEAVES[n]) >= 2 and n != "kernel"]
+    assert text.count("    else:\n") == 1
+    assert all((state.m[n] is None) == (n not in large) for n in NAMES)
+    assert [a.shape for a in state.n["matrix"]] == [(3,), (4,)]
+    grads = jax.tree.map(np.ones_like, LEAVES)
+    change, state = jax.jit(optimizer.update)(grads, state, LEAVES)
+    total = sum(LEAVES[n].size for n in large)
+    for n in NAMES:
+        expected = -0.1 if n in large else -1 / total
+        np.testing.assert_allclose(change[n], np.full_like(LEAVES[n], expected), rtol=1e-12)
+        assert all(np.all(a == 2) for a in state.n[n])
+    assert all((state.m[n] is None) == (n not in large) for n in NAMES)
+
+
+def test_matrices_in_a_loop_of_each_tensor() -> None:
+    """y' = (y + polar(y @ y.T @ y))/2 twice from y = g/2, then x' = x - y."""
+    step = tp.loads("optimizer A\n  x' = x - g\n").step()
+    half, g, x, y = Num("0.5", SCALAR), *(Sym(n, type=PER_ENTRY) for n in "gxy")
+
+    def of(op: str, *args: Expr) -> Apply:
+        return Apply(op, args, type=PER_ENTRY)
+
+    turned = of("*", half, of("+", y, of("polar", of("@", of("@", y, of("T", y)), y))))
+    loop = Loop((Carry(y, of("*", half, g)),), Num("2", SCALAR),
+                (Equation(replace(y, prime=True), turned),), Sym("turn", type=INTEGER))
+    text = emit(replace(step, body=(loop, Equation(Sym("x", True, PER_ENTRY), of("-", x, y)))))
+    assert "y_new = 0.5 * (y + _polar(y @ y.T @ y))" in text
+    optimizer = load(text, "matrices").a()
+    grads = {"w": LEAVES["matrix"]}
+    change, _ = jax.jit(optimizer.update)(grads, optimizer.init(grads), grads)
+    u, s, vt = np.linalg.svd(LEAVES["matrix"], full_matrices=False)
+    np.testing.assert_allclose(change["w"], -u @ np.diag(s / 8 + 0.75) @ vt, rtol=1e-12)

@@ -1,0 +1,54 @@
+"""Every shipped spec that asks for more than the gradient, loops or has matrices, in every choice
+of its static hyperparameters: the generated NumPy and JAX programs follow the interpreter. All
+other specs are those of `tests.test_backends`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import thetaprime as tp
+from tests.beyond import run_interpreter, run_jax, run_numpy
+from tests.test_backends import CASES as PLAIN
+from tests.test_backends import beyond, choices_of, given_to
+from tests.tree import compare
+
+
+def _cases() -> Iterator[Any]:
+    for name in tp.shipped():
+        if beyond(name):
+            for choice in choices_of(tp.load(name)):
+                shown = "-".join([name, *(f"{k}={v}" for k, v in choice.items())])
+                yield pytest.param(name, choice, id=shown)
+
+
+CASES = list(_cases())
+
+
+def test_every_shipped_spec_is_tested() -> None:
+    tested = [{case.values[0] for case in cases} for cases in (CASES, PLAIN)]
+    assert tested[0] | tested[1] == set(tp.shipped())
+    assert not tested[0] & tested[1]
+
+
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    given = choice | given_to(tp.load(name), choice)
+    compare(run_numpy(name, **given), run_interpreter(name, **given), 1e-10)
+
+
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    given = choice | given_to(tp.load(name), choice)
+    compare(run_jax(name, **given), run_interpreter(name, **given), 1e-10)
+
+
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_points_to_evaluate_follow_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    optimizer = tp.load(name)
+    given = choice | given_to(optimizer, choice)
+    if optimizer.step(**choice).evaluate is not None:
+        compare(run_numpy(name, evaluate=True, **given),
+                run_interpreter(name, evaluate=True, **given), 1e-10)
