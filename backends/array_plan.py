@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from thetaprime.arguments import draws
 from thetaprime.backends.array_expr import ArrayWriter
 from thetaprime.backends.jax_names import python_names
+from thetaprime.backends.jax_plan import each_axis
 from thetaprime.backends.jax_walks import reads_of
-from thetaprime.backends.segments import Ask, Choice, Phase, Segment, Turns, segments
+from thetaprime.backends.segments import Ask, Choice, Phase, Segment, Turns, segments, whole
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ir import Draw, EachAxis, Equation, Loop, Statement, Step, When, reads, statements
 from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
@@ -25,11 +27,12 @@ _OWN = ("ASKED", "GRADIENT", "NAME", "POINT", "STATES", "batch", "index", "leave
 @dataclass(frozen=True)
 class Plan:
     """What the functions are written from: the segments of a step, of the starts of its states
-    and of the point to evaluate."""
+    and of the point to evaluate. ``results`` stand for the next point and states."""
 
     step: Step
     writer: ArrayWriter
     update: tuple[Segment, ...]
+    results: tuple[Sym, ...]
     start: tuple[Segment, ...]
     evaluate: tuple[Segment, ...]
     asks: bool
@@ -55,15 +58,9 @@ class Plan:
         return any(call.over[0] != "this" for call in calls(self.step))
 
     @property
-    def draws(self) -> list[Draw]:
-        starts = [s.start for s in self.step.states if isinstance(s.start, Draw)]
-        return [*starts, *(s for s in statements(self.step.body) if isinstance(s, Draw))]
-
-    @property
-    def new(self) -> list[Sym]:
-        """The symbols that stand for the next point and states."""
-        states = [Sym(s.name, True, s.type) for s in self.step.states if not s.constant]
-        return [Sym(self.step.point, True, PER_ENTRY), *states]
+    def seeded(self) -> bool:
+        """Whether the program takes a seed."""
+        return draws(self.step)
 
 
 def works_on_arrays(step: Step) -> bool:
@@ -97,19 +94,20 @@ def make_plan(step: Step) -> Plan:
     result = Sym("result", True, PER_ENTRY)
     if step.evaluate is not None:
         evaluate = segments((Equation(result, step.evaluate),), [result])
-    wanted = [Sym(s.name, True) for s in step.states if not s.constant]
-    update = segments(step.body, [Sym(step.point, True), *wanted])
+    wanted = [Sym(s.name, True, s.type) for s in step.states if not s.constant]
+    update = whole(step.body, [Sym(step.point, True, PER_ENTRY), *wanted])
     start = segments(_starts(step), [Sym(s.name) for s in step.states])
     found = [Sym(step.point), Sym(step.gradient), Sym("loss"), *(Sym(h.name) for h in step.hypers)]
     found += [s for state in step.states for s in (Sym(state.name), Sym(state.name, True))]
-    for segment in (*update, *start, *evaluate):
+    for segment in (*update.segments, *start, *evaluate):
         found += sorted(reads_of(segment) | set(known(segment)), key=str)
     apart = {result, Sym("loss"), Sym("rank"), Sym("path")}
     names = python_names([s for s in found if s not in apart], _OWN)
     names |= {result: "result", Sym("loss"): "value"}
     lengths = {a.name: str(a.length) if isinstance(a.length, int) else names[Sym(a.length)]
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}
-    return Plan(step, ArrayWriter(names, lengths), update, start, evaluate, asks_more(step))
+    return Plan(step, ArrayWriter(names, lengths), update.segments, update.results, start,
+                evaluate, asks_more(step))
 
 
 def known(segment: Segment) -> Iterator[Sym]:
@@ -141,10 +139,14 @@ def _starts(step: Step) -> list[Statement]:
     body: list[Statement] = []
     for state in sorted(step.states, key=lambda s: not s.constant):
         target = Sym(state.name, type=state.type)
+        over = next((a for a in state.type.axes if a in each_axis(step)), None)
         if isinstance(state.start, Draw):
             body.append(replace(state.start, target=target, guard=state.guard))
-        else:
+        elif over is None:
             body.append(Equation(target, state.start, state.source, state.guard))
+        else:
+            inner = Equation(target, state.start, state.source)
+            body.append(EachAxis(over, (), (inner,), state.source, state.guard))
     return body
 
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thetaprime.backends.array_plan import Plan, calls
+from thetaprime.backends.draws import name_hash
 from thetaprime.backends.jax_walks import reads_of
 from thetaprime.backends.numpy_walk import words
 from thetaprime.expr import Apply, Num, Sym, symbols
-from thetaprime.ir import Hyper, Step
+from thetaprime.ir import Hyper, State, Step
 from thetaprime.ops import ORACLES
+from thetaprime.storage import STOCHASTIC
 from thetaprime.types import Extent
 
 # Lines of a setup, of which a function has those that define what it reads (none: it has them).
@@ -60,7 +62,9 @@ def oracle(name: str, plan: Plan) -> Block:
 
 def columns(plan: Plan, found: Sequence[Sym]) -> list[Block]:
     names = plan.writer.names
-    lists = [(names[s], [f'{names[s]} = _column(leaves, "{s.name}")']) for s in found]
+    half = {s.name for s in plan.step.states if s.storage and s.storage[0] == HALF}
+    lists = [(names[s], [f'{names[s]} = {"_bfloat16" * (s.name in half)}_column'
+                         f'(leaves, "{s.name}")']) for s in found]
     path = 'path = [paths[leaf["index"]] for leaf in leaves]'
     return [("paths", ["paths = _paths(params)"]), ("path", [path]),
             ("index", ['index = [leaf["index"] for leaf in leaves]']), *lists]
@@ -68,9 +72,45 @@ def columns(plan: Plan, found: Sequence[Sym]) -> list[Block]:
 
 def scalars(plan: Plan) -> list[Block]:
     """The states that are numbers of the model, in arrays of their own."""
-    found = [(plan.writer.name(Sym(s.name)), s.name) for s in plan.step.states
-             if s.type.extent is Extent.SCALAR]
-    return [(name, [f'{name} = np.array(state["{key}"], dtype)']) for name, key in found]
+    blocks: list[Block] = []
+    for state in plan.step.states:
+        if state.type.extent is Extent.SCALAR:
+            name, value = plan.writer.name(Sym(state.name)), f'state["{state.name}"]'
+            if state.storage and state.storage[0] == HALF:
+                value = f"_from_bfloat16({value})"
+            blocks.append((name, [f"{name} = np.array({value}, dtype)"]))
+    return blocks
+
+
+# The storage that NumPy has no dtype for: the upper halves of float32 words.
+HALF = "bfloat16"
+
+
+def started(state: State, name: str) -> str:
+    """What a state keeps of its start, the value of ``name``."""
+    function = {Extent.ENTRY: "_tree", Extent.TENSOR: "_numbers"}.get(state.type.extent)
+    value, dtype = name, ""
+    if state.storage is not None and state.storage[0] == HALF:
+        value = f"_bfloat16({name})" if function else f"_bfloat16([{name}])[0]"
+        dtype = "np.uint16"
+    elif state.storage is not None:
+        dtype = f"np.{state.storage[0]}"
+    if function:
+        return f"{function}(params, {value}{', ' * bool(dtype)}{dtype})"
+    return f"np.array({value}, {dtype or 'dtype'})"
+
+
+def kept(state: State, new: str) -> str:
+    """What a state keeps of its new value."""
+    if state.storage is None or state.storage[0] != HALF:
+        return new
+    scalar = state.type.extent is Extent.SCALAR
+    column, index = (f"[{new}]", "[0]") if scalar else (new, "index")
+    noise = ""
+    if state.storage[1] == STOCHASTIC:
+        key = f"0x{name_hash(f'{state.name} stored'):08X}"
+        noise = f", _noise(seed, {key}, count, {index}, {column})"
+    return f"_bfloat16({column}{noise}){'[0]' * scalar}"
 
 
 def hyper_lines(plan: Plan, need: set[str], count: str) -> list[str]:

@@ -39,7 +39,7 @@ def _leaves(params, grads, state, writes=True):
             leaf[name] = _pairs(rest[f"state[{name!r}]"]) if kind == "entry" else (
                 rest[f"state[{name!r}]"])
             if kind == "entry" and leaf[name] is not None:
-                _alike(rest[f"state[{name!r}]"], x, f"state[{name!r}] of {path}")
+                _fit(rest[f"state[{name!r}]"], x, f"state[{name!r}] of {path}")
         leaves.append(leaf)
     return leaves
 '''
@@ -51,11 +51,16 @@ _HELPERS = {
 def _alike(a, x, what):
     """`a` as real numbers to compute with, if it fits the parameter `x`, else ValueError."""
     a = np.asarray(a)
-    if a.shape[a.ndim - x.ndim:] != x.shape:
-        raise ValueError(f"{what} has shape {a.shape}, the parameter {x.shape}")
+    _fit(a, x, what)
     if a.dtype.kind == "c" and x.dtype.kind != "c":
         raise ValueError(f"{what} is complex, the parameter real")
     return _pairs(np.asarray(a, np.result_type(x, np.float32)))
+''',
+    "_fit": '''
+def _fit(a, x, what):
+    """ValueError where the last axes of `a` are not those of the parameter `x`."""
+    if a.shape[a.ndim - x.ndim:] != x.shape:
+        raise ValueError(f"{what} has shape {a.shape}, the parameter {x.shape}")
 ''',
     "_pairs": '''
 def _pairs(x):
@@ -63,23 +68,26 @@ def _pairs(x):
     return x if x is None or x.dtype.kind != "c" else x[..., None].view(x.real.dtype)
 ''',
     "_wide": '''
-def _wide(a):
-    """An array in the dtype to compute in, float32 at least; lists of them too."""
+def _wide(a, x):
+    """An array in the dtype that the parameter `x` computes in, float32 at least; lists too."""
     if isinstance(a, list):
-        return [_wide(one) for one in a]
-    return a if a is None else np.asarray(a, np.result_type(a, np.float32))
+        return [_wide(one, x) for one in a]
+    return a if a is None else np.asarray(a, np.result_type(a, x, np.float32))
 ''',
     "_column": '''
 def _column(leaves, name):
     """The arrays of one name, one for each tensor."""
-    return [_wide(leaf[name]) for leaf in leaves]
+    return [_wide(leaf[name], leaf[POINT]) for leaf in leaves]
 ''',
     "_bfloat16": '''
 def _bfloat16(column, noise=None):
-    """Numbers rounded to bfloat16: the upper halves of float32 words. To the nearest one, halves to
-    the even one, or up as often as random bits, one array for each, decide."""
+    """Numbers rounded to bfloat16, the upper halves of float32 words: to the nearest, halves to
+    the even one, or up as often as random bits, an array for each tensor, decide."""
     rounded = []
     for i, a in enumerate(column):
+        if a is None:
+            rounded.append(None)
+            continue
         words = np.asarray(a, np.float32).view(np.uint32)
         up = 0x7FFF + (words >> 16 & 1) if noise is None else noise[i] >> 16
         upper = np.where(np.isfinite(a), words + up, words | np.isnan(a) * 2**22) >> 16
@@ -87,9 +95,20 @@ def _bfloat16(column, noise=None):
     return rounded
 ''',
     "_from_bfloat16": '''
-def _from_bfloat16(column):
+def _from_bfloat16(a):
     """The numbers whose upper halves of float32 words these are."""
-    return [(np.asarray(a).astype(np.uint32) << 16).view(np.float32) for a in column]
+    return a if a is None else (a.astype(np.uint32) << 16).view(np.float32)
+''',
+    "_bfloat16_column": '''
+def _bfloat16_column(leaves, name):
+    """The numbers of one name that are stored as bfloat16, an array for each tensor."""
+    return [_wide(_from_bfloat16(leaf[name]), leaf[POINT]) for leaf in leaves]
+''',
+    "_noise": '''
+def _noise(seed, name, count, index, column):
+    """Random bits for each number of a column, an array for each tensor."""
+    return [None if a is None else _bits(seed, name, count, i, np.shape(a))[0]
+            for i, a in zip(index, column, strict=True)]
 ''',
     "_scalar_type": '''
 def _scalar_type(leaves):
@@ -146,29 +165,31 @@ def _put(a, i, value, axis=0):
     return new
 ''',
     "_tree": '''
-def _tree(params, column):
-    """The tree like the parameters of one array for each, in their dtypes."""
+def _tree(params, column, dtype=None):
+    """The tree like the parameters of one array for each, in their dtypes or in that given."""
     arrays = iter(column)
 
     def stored(new, x):
         if new is None:
             return None
-        new = np.array(new, x.real.dtype, order="C")
+        if x.dtype.kind == "c" and dtype is not None:
+            raise ValueError("states that are stored in another dtype need real parameters")
+        new = np.array(new, dtype or x.real.dtype, order="C")
         return new if x.dtype.kind != "c" else new.view(x.dtype)[..., 0]
 
     return _unflatten(params, lambda x: stored(next(arrays), np.asarray(x)))
 ''',
     "_numbers": '''
-def _numbers(params, column):
+def _numbers(params, column, dtype=None):
     """The tree like the parameters of what each has that is not an array of its shape."""
     arrays = iter(column)
 
     def stored(new, x):
         if new is None:
             return None
-        if isinstance(new, list):
+        if isinstance(new, (list, tuple)):
             return [stored(one, x) for one in new]
-        return np.array(new, np.result_type(x.real.dtype, np.float32))
+        return np.array(new, dtype or np.result_type(x.real.dtype, np.float32))
 
     return _unflatten(params, lambda x: stored(next(arrays), np.asarray(x)))
 ''',
@@ -233,7 +254,8 @@ def _require(problem):
     """TypeError where the problem lacks what the step asks."""
     for oracle, form in ASKED.items():
         if not callable(getattr(problem, oracle, None)):
-            raise TypeError(f"{NAME} asks the problem for `{oracle}`: pass an object with {form}")
+            raise TypeError(
+                f"{NAME} asks the problem for `{oracle}`: pass an object with {form}")
 ''',
 }
 
@@ -246,7 +268,7 @@ def helpers_for(code: str, turns: bool) -> list[str]:
     wanted: set[str] = set()
     todo = [code]
     while todo:
-        found = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop()))
+        found = set(re.findall(r"\b_[a-z_0-9]+(?=\()", todo.pop()))
         called = {"_walk" if name == "_keys" else name for name in found} & known.keys() - wanted
         wanted |= called
         todo += [known[name] for name in called]

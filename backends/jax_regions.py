@@ -78,9 +78,9 @@ def _until(
 def _start(carry: Carry, writer: Writer) -> str:
     """The value of a carry before the first turn, in the shape that it keeps."""
     kind = typed(carry.value)
-    if kind.extent is not Extent.SCALAR or kind.axes:
+    if kind.extent is not Extent.SCALAR:
         return writer.filled(carry.value, carry.start)
-    text = writer.show(carry.start)
+    text = writer.filled(carry.value, carry.start) if kind.axes else writer.show(carry.start)
     return f"jnp.asarray({text}, dtype)" if kind.kind == "real" else text
 
 

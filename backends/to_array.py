@@ -17,9 +17,11 @@ from thetaprime.backends.array_setup import (
     columns,
     entered,
     hyper_lines,
+    kept,
     needed_of,
     oracle,
     scalars,
+    started,
     varying,
 )
 from thetaprime.backends.array_text import helpers_for
@@ -73,11 +75,7 @@ def _init(plan: Plan) -> list[str]:
     lines = walks(plan.start, wanted, Scene(writer, (plan.point,)))
     fields = ['"t": 0']
     for state in plan.step.states:
-        name = writer.name(Sym(state.name))
-        value = {
-            Extent.ENTRY: f"_tree(params, {name})", Extent.TENSOR: f"_numbers(params, {name})",
-            Extent.SCALAR: f"np.array({name}, dtype)",
-        }[state.type.extent]
+        value = started(state, writer.name(Sym(state.name)))
         fields.append(f'"{state.name}": {value}')
     body = [*lines, "return {", *(f"    {f}," for f in fields), "}"]
     doc = ['"""The state before the first step: a dict of trees of arrays, easily saved."""']
@@ -93,11 +91,12 @@ def _step(plan: Plan) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     lists = [plan.point, gradient, *varying(step)]
     scene = Scene(replace(plan.writer, like=plan.point), tuple(lists), plan.several)
-    body = walks(plan.update, plan.new, scene)
-    new = {s.name: names[Sym(s.name, True)] for s in step.states if not s.constant}
-    trees = [f"{name}={new.pop(name)}" for name in [s.name for s in varying(step)] if name in new]
-    trees.insert(0, f"{step.point}={names[Sym(step.point, True)]}")
-    body += [f"_write(leaves, {', '.join(trees)})",
+    body = walks(plan.update, plan.results, scene)
+    point, *after = (names[s] for s in plan.results)
+    changing = [s for s in step.states if not s.constant]
+    new = {s.name: kept(s, value) for s, value in zip(changing, after, strict=True)}
+    trees = [f"{s.name}={new.pop(s.name)}" for s in varying(step) if s.name in new]
+    body += [f"_write(leaves, {', '.join([f'{step.point}={point}', *trees])})",
              *(f'state["{name}"][...] = {value}' for name, value in new.items()),
              'state["t"] = count', "return state"]
     before = [*entered(plan), ("count", ['count = int(state["t"]) + 1']),
@@ -162,7 +161,7 @@ def _function(
     lines = needed_of(after, body)
     read = needed(step, {h.name for h in step.hypers if names[Sym(h.name)] in words(lines)})
     lines = needed_of(before, [*hyper_lines(plan, read, head.count), *lines])
-    keywords = signature(step, names, read, bool(plan.draws))
+    keywords = signature(step, names, read, plan.seeded)
     if head.name == "step" and not plan.asks:
         keywords.append("value=None")
     keywords.sort(key=lambda k: ("=" in k, k != "value=None"))

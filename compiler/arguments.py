@@ -8,6 +8,7 @@ from typing import Any
 
 from thetaprime.collect import range_text
 from thetaprime.ir import Draw, Hyper, Range, Step, statements
+from thetaprime.storage import STOCHASTIC
 from thetaprime.types import INTEGER
 
 MOST_WHOLE = 2**31  # programs count in int32
@@ -27,7 +28,8 @@ class CallError(ValueError):
 def draws(step: Step) -> bool:
     """Whether a program of the step takes a seed."""
     return (any(isinstance(s, Draw) for s in statements(step.body))
-            or any(isinstance(s.start, Draw) for s in step.states))
+            or any(isinstance(s.start, Draw) or (s.storage and s.storage[1] == STOCHASTIC)
+                   for s in step.states))
 
 
 def taken(step: Step) -> tuple[Hyper, ...]:

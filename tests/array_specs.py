@@ -126,4 +126,22 @@ optimizer Held
   x' = past - lr*m'
   hold when loss(x - lr*g) > 1
 """
+STORED = """
+optimizer Stored
+  hyper lr = 0.1 in (0, inf)
+  state m = 0
+  state v = 0
+  state n : per tensor = 0
+  state r : scalar = 0
+  numerics:
+    store m as bfloat16
+    store v as bfloat16 stochastic
+    store n as float16
+    store r as bf16 stochastic
+  m' = 0.9*m + 0.1*g
+  v' = 0.9*v + 0.1*g^2
+  n' = 0.9*n + norm(g over tensor)
+  r' = 0.9*r + norm(g over model)
+  x' = x - lr*m'/(sqrt(v') + 0.1*n' + 0.01*r')
+"""
 ALL = {name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)}

@@ -1,5 +1,5 @@
-"""The table of `tests.test_oracle_references`: specs that ask the problem for more than its gradient,
-and independent rules of `tests.references_oracles` on the same problem.
+"""The table of `tests.test_oracle_references`: specs that ask the problem for more than its
+gradient, and independent rules of `tests.references_oracles` on the same problem.
 
 A row gives hyperparameters to both; ``extra`` goes to the reference alone, ``only`` to the spec.
 """
@@ -89,7 +89,10 @@ CURVATURE = [
     row("m-fac", solved.m_fac, lr=0.1, lam=0.1, k=4, mu=0.5, wd=0.1),
     row("m-fac", solved.m_fac, lr=0.1, lam=0.02, k=16, mu=0.0, wd=0.0),
     row("gauss-newton", solved.gauss_newton, lr=0.5, lam=0.1, turns=4),
-    row("levenberg-marquardt", solved.levenberg_marquardt, lam0=0.01, top=1e9, nu_top=1e6),
+    row("egn", solved.egn, lr=0.5, lam=0.1, mu=0.6),
+    row("levenberg-marquardt", solved.levenberg_marquardt, lam0=0.3),
+    row("levenberg-marquardt", solved.levenberg_marquardt, lam0=1e-3, tol=1e-9,
+        why="systems of condition 1e3, and a step that is refused"),
     row("gns-newton", solved.gns_newton, gam0=1.0, least=1e-9, most=20),
     row("optimistic", seek.optimistic, lr=0.2),
     row("dal", seek.dal, p=0.7, most=5.0),
@@ -100,6 +103,7 @@ CURVATURE = [
 SEARCHES = [
     row("polyak", seek.polyak, least=0.3),
     row("sps-max", seek.sps_max, c=0.6, least=0.1, most=2.0),
+    row("sps-max", seek.sps_max, c=2.0, least=0.1, most=5.0),
     row("armijo-sgd", seek.armijo, top=30.0, c=0.3, shrink=0.7, grow=1.5, most=30),
     row("armijo-sgd", seek.armijo, top=30.0, c=0.3, shrink=0.7, grow=1.5, most=2),
     row("smb", seek.smb, lr=8.0, c=0.3, eta=0.8),
@@ -117,8 +121,19 @@ TASKS = [
     row("pcgrad", solved.pcgrad, only={"k": 3}, lr=0.1),
     row("mgda", solved.mgda, only={"k": 3}, lr=0.1, turns=100),
     row("upgrad", solved.upgrad, only={"k": 3, "turns": 200}, lr=0.1),
-    row("cagrad", solved.cagrad, only={"k": 3, "turns": 300}, lr=0.1, c=0.5, tol=1e-6,
-        why="SLSQP in the reference stops there"),
+    row("cagrad", solved.cagrad, only={"k": 3, "turns": 300}, lr=0.1, c=0.5, tol=1e-7,
+        why="the reference's SLSQP stops there"),
 ]
 
 ROWS = [*SHARPNESS, *VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
+
+# Hyperparameters that no row can show: they bound a solver that has converged before, and k is the
+# number of losses that the problem has.
+UNSEEN = {("egn", "turns"), ("levenberg-marquardt", "turns"), ("gns-newton", "turns"),
+          ("gns-newton", "most"), ("gns-newton", "least"), ("mgda", "turns"), ("mgda", "k"),
+          ("upgrad", "turns"), ("upgrad", "k"), ("cagrad", "turns"), ("cagrad", "il"),
+          ("cagrad", "k"), ("pcgrad", "k")}
+
+# What a hyperparameter is changed to where a little does nothing: it is a threshold.
+OTHER = {(spec, "c"): 0.95 for spec in ("armijo-sgd", "l-bfgs", "smb", "nonlinear-cg-fr",
+                                        "nonlinear-cg-pr", "nonlinear-cg-hs")}

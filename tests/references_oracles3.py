@@ -14,7 +14,7 @@ from numpy.linalg import norm, solve
 from scipy.optimize import minimize
 
 from tests.flat_problem import SIZE, Ask, Path, Vector
-from tests.references_oracles import off
+from tests.references_oracles import average, off
 
 # Curvature.
 
@@ -34,9 +34,22 @@ def gauss_newton(ask: Ask, x: Vector, steps: int, lr: float, lam: float, turns: 
         yield x
 
 
-def levenberg_marquardt(
-    ask: Ask, x: Vector, steps: int, lam0: float, top: float, nu_top: float
-) -> Path:
+def egn(ask: Ask, x: Vector, steps: int, lr: float, lam: float, mu: float) -> Path:
+    """The same step in the space of outputs: J.T c with (b lam I + Q J J.T) c = residuals."""
+    ds: list[Vector] = []
+    for t in range(1, steps + 1):
+        b = ask.this(t)
+        examples = len(b[1])
+        J, outputs = ask.jacobian(x, b), ask.out(x, b)
+        every = np.eye(len(outputs))
+        Q = examples * np.stack([ask.hess_ell(outputs, e, b) for e in every], axis=1)
+        residuals = -examples * ask.dell(outputs, b)
+        ds.append(J.T @ solve(examples * lam * every + Q @ J @ J.T, residuals))
+        x = x + lr * average(ds, mu, t)
+        yield x
+
+
+def levenberg_marquardt(ask: Ask, x: Vector, steps: int, lam0: float) -> Path:
     """Nielsen's damping, which follows how well the model foretold the loss."""
     lam, nu = lam0, 2.0
     for t in range(1, steps + 1):
@@ -48,13 +61,11 @@ def levenberg_marquardt(
         if gain > 0:
             x, lam, nu = x + d, lam * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
         else:
-            lam, nu = min(lam * nu, top), min(2 * nu, nu_top)
+            lam, nu = lam * nu, 2 * nu
         yield x
 
 
-def gns_newton(
-    ask: Ask, x: Vector, steps: int, gam0: float, least: float, most: int
-) -> Path:
+def gns_newton(ask: Ask, x: Vector, steps: int, gam0: float, least: float, most: int) -> Path:
     """Newton with the damping |g|/gamma, the first gamma of a halving search that pays off."""
     gam = gam0
     for t in range(1, steps + 1):

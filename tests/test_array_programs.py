@@ -12,7 +12,7 @@ import pytest
 
 import thetaprime as tp
 from tests import problem
-from tests.array_specs import ALL, ARMIJO, CURVED, HELD, INSIDE, OUTPUTS, SAM, SVRG, WINDOW
+from tests.array_specs import ALL, ARMIJO, CURVED, HELD, INSIDE, OUTPUTS, SAM, STORED, SVRG, WINDOW
 from tests.beyond import batches, run_interpreter, run_numpy
 from tests.tree import LEAVES, compare
 from thetaprime.backends.array_text import helpers_for
@@ -21,7 +21,7 @@ from thetaprime.backends.to_numpy import emit
 from thetaprime.expr import Apply, Num, Sym
 from thetaprime.ir import Carry, EachAxis, Equation, State, Step
 from thetaprime.source import NO_SOURCE
-from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR
+from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -145,6 +145,46 @@ def test_the_text_reads_as_if_written_by_hand() -> None:
     assert max(map(len, code.split("\n"))) < 100
 
 
+def test_states_are_stored_in_half_the_bytes() -> None:
+    program, params = tp.loads(STORED).to_numpy(seed=3), _params()
+    state = program.init(params)
+    program.step(params, LEAVES, state)
+    assert state["m"]["cube"].dtype == np.uint16
+    assert state["n"]["cube"].dtype == np.float16
+    words = state["m"]["cube"].astype(np.uint32) << 16
+    np.testing.assert_allclose(words.view(np.float32), 0.1*LEAVES["cube"], rtol=2**-8)
+
+
+def test_rounding_keeps_what_is_not_finite() -> None:
+    scope: dict[str, Any] = {"np": np}
+    exec("\n".join(helpers_for("_bfloat16( _from_bfloat16(", turns=False)), scope)
+    odd = np.array([np.inf, -np.inf, np.nan, 3.4e38, 1 + 2**-8, 1 + 3*2**-8], np.float32)
+    rounded, nothing = scope["_bfloat16"]([odd, None])
+    np.testing.assert_array_equal(
+        scope["_from_bfloat16"](rounded), [np.inf, -np.inf, np.nan, np.inf, 1, 1 + 2**-6])
+    assert nothing is None
+
+
+def test_functions_that_the_caller_passes() -> None:
+    """One that sees entries is called for each tensor, one of scalars once."""
+    spec = """
+optimizer Passed
+  hyper lr = 0.1 in (0, inf)
+  extern compress(a: per entry, b: scalar) -> per entry
+  x' = x - compress(g, lr)
+"""
+    seen: list[Any] = []
+
+    def compress(a: Any, b: Any) -> Any:
+        seen.append(np.shape(a))
+        return b*np.round(a)
+
+    program, params = tp.loads(spec).to_numpy(compress=compress), _params()
+    program.step(params, LEAVES, program.init(params))
+    assert seen == [v.shape for v in LEAVES.values()]
+    np.testing.assert_allclose(params["cube"], LEAVES["cube"] - 0.1*np.round(LEAVES["cube"]))
+
+
 RANK = Apply(">=", (Sym("rank", type=INTEGER), Num("2", INTEGER)), type=BOOLEAN)
 EMBEDDED = Apply("~", (Sym("path"),), ("*cu*",), type=BOOLEAN)
 
@@ -181,17 +221,25 @@ def test_what_holds_for_some_tensors_only() -> None:
 
 
 def test_a_statement_for_each_axis() -> None:
+    """``for axis a of x: u' = u/2``, and a state of one vector for each axis."""
     g, x, u = (Sym(n, type=PER_ENTRY) for n in "gxu")
+    family = Sym("L", type=Type(Extent.TENSOR, ("a",)))
     half = Apply("*", (Num("0.5", SCALAR), u), type=PER_ENTRY)
+    more = Apply("+", (family, Num("1", SCALAR)), type=family.type)
     step = Step(
-        "Axes", "", (), (), NO_SOURCE, "x", (), (), (),
-        (EachAxis("a", (Carry(u, g),), (Equation(replace(u, prime=True), half),)),
+        "Axes", "", (), (), NO_SOURCE, "x", (), (),
+        (State("L", Type(Extent.TENSOR, ("a",)), Num("0", SCALAR)),),
+        (EachAxis("a", (Carry(u, g),), (Equation(replace(u, prime=True), half),
+                                        Equation(replace(family, prime=True), more))),
          Equation(Sym("x", True, PER_ENTRY), Apply("-", (x, u), type=PER_ENTRY))), None)
     program = execute(emit(step), "axes")
     params, start = _params(), _params()
-    program.step(params, start, program.init(params))
+    state = program.init(params)
+    for _ in range(2):
+        program.step(params, start, state)
     for name, value in start.items():
-        np.testing.assert_allclose(params[name], value*(1 - 0.5**value.ndim), rtol=1e-14)
+        np.testing.assert_allclose(params[name], value*(1 - 2*0.5**value.ndim), rtol=1e-14)
+        assert [v.tolist() for v in state["L"][name]] == [[2.0]*n for n in value.shape]
 
 
 def test_exponential_of_a_matrix() -> None:
