@@ -165,7 +165,8 @@ def _function(
     if head.name == "step" and not plan.asks:
         keywords.append("value=None")
     keywords.sort(key=lambda k: ("=" in k, k != "value=None"))
-    star = ["*"] if keywords else []
-    return ['@np.errstate(all="ignore")',
-            f"def {head.name}({', '.join([*head.first, *star, *keywords])}):",
-            *indented([*head.doc, *lines])]
+    arguments = ", ".join([*head.first, *(["*"] if keywords else []), *keywords])
+    first = [f"def {head.name}({arguments}):"]
+    if len(first[0]) > WIDTH:
+        first = [f"def {head.name}(", *indented(wrap(arguments, WIDTH - 4)), "):"]
+    return ['@np.errstate(all="ignore")', *first, *indented([*head.doc, *lines])]

@@ -6,7 +6,7 @@ Everything follows from ``loss(params, batch)``; questions about outputs of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +24,14 @@ class Answers:
     """Answers to every oracle that follows from what is given; compiled when first asked.
 
     ``problem`` is ``loss(params, batch)`` itself, or an object with ``loss``, or with ``out`` and
-    ``ell``, and ``losses`` where there are several. An oracle that does not follow is missing:
-    AttributeError says which.
+    ``ell``, and ``losses`` where there are several, ``names`` those of the losses in order. An
+    oracle that does not follow is missing: AttributeError says which.
     """
 
-    def __init__(self, problem: Any) -> None:
+    def __init__(self, problem: Any, names: Sequence[str] = ()) -> None:
         self._problem = problem
-        self._known: dict[str, Function] = {}
+        self._names = tuple(names)
+        self._known: dict[tuple[str, str], Function] = {}
 
     @cached_property
     def _loss(self) -> Function:
@@ -45,14 +46,26 @@ class Answers:
     def __getattr__(self, name: str) -> Function:
         if name.startswith("_") or name not in _ANSWERS:
             raise AttributeError(name)
-        if name not in self._known:
-            needs, derive = _ANSWERS[name]
-            for part in needs:
-                if not hasattr(self._problem, part):
-                    raise AttributeError(f"{name} needs {part}")
-            compiled = jax.jit(derive(self._loss, self._problem))
-            self._known[name] = lambda *args: _numpy(compiled(*args))
-        return self._known[name]
+        needs, _ = _ANSWERS[name]
+        for part in needs:
+            if not hasattr(self._problem, part):
+                raise AttributeError(f"{name} needs {part}")
+
+        def answer(*args: Any) -> Any:
+            given, which = (args[:-1], args[-1]) if isinstance(args[-1], str) else (args, "")
+            return _numpy(self._compiled(name, which)(*given))
+
+        return answer
+
+    def _compiled(self, name: str, which: str) -> Function:
+        """The oracle of the loss, or of the one of several with this name."""
+        if (name, which) not in self._known:
+            loss = self._one_of(self._names.index(which)) if which else self._loss
+            self._known[name, which] = jax.jit(_ANSWERS[name][1](loss, self._problem))
+        return self._known[name, which]
+
+    def _one_of(self, index: int) -> Function:
+        return lambda params, batch: self._problem.losses(params, batch)[index]
 
 
 def _hvp(loss: Function, _: Any) -> Function:

@@ -9,6 +9,7 @@ from lark import Token
 
 from thetaprime.corrections import Context, corrected, with_products
 from thetaprime.diagnostics import Diagnostic, closest, report
+from thetaprime.explain_forms import form_of
 from thetaprime.habits import blank
 from thetaprime.source import Source, Span
 
@@ -49,7 +50,7 @@ class Place:
 
 def say(place: Place, token: Token | None) -> Diagnostic:
     """The diagnostic for an unexpected token; None is the end of the line."""
-    for rule in (_header, _hyper, _declaration, _conditional, _mark, _left_side, _operator):
+    for rule in (_header, _form, _hyper, _declaration, _conditional, _mark, _left_side, _operator):
         found = rule(place, token)
         if found is not None:
             return found
@@ -63,6 +64,16 @@ def say(place: Place, token: Token | None) -> Diagnostic:
 
 def _shown(place: Place) -> str:
     return place.source.text[place.span.start : place.span.end]
+
+
+def _form(place: Place, token: Token | None) -> Diagnostic | None:
+    """A loop, a batch, a case or a route: the message shows a right one."""
+    found = form_of(place.line)
+    if found is None:
+        return None
+    lacks, right = found
+    text = "the end of the line" if token is None else f"`{_shown(place)}`"
+    return place.report("unexpected", found=text, expected=lacks, hints=(f"`{right}`",))
 
 
 def _header(place: Place, token: Token | None) -> Diagnostic | None:

@@ -29,6 +29,7 @@ class Feed:
     problem: Problem
     fresh: int = 0
     full: bool = False
+    losses: tuple[str, ...] = ()
 
     def __call__(self, step: int) -> Any:
         """What step ``step`` (from 1) is given: a batch, or `Batches` with fresh ones in a list."""
@@ -59,7 +60,7 @@ def feed_of(step: Step, problem: Problem, integers: Mapping[str, int]) -> Feed:
     numbers = {h.name: int(h.default.value) for h in step.hypers
                if h.static and isinstance(h.default, Num)} | dict(integers)
     full = any(call.batch == "full" for call in signature(step, numbers))
-    return Feed(problem, whole(step.fresh, numbers) or 0, full)
+    return Feed(problem, whole(step.fresh, numbers) or 0, full, step.losses)
 
 
 def grouped(step: Step, problem: Problem, integers: Mapping[str, int]) -> Problem:

@@ -70,6 +70,7 @@ _PYTHON = {
            "`x' = x - lr*g`",
     "lambda": "a function is a line of its own: `fn f(a) = ...`",
     "for": "a spec is one step for every entry of every tensor: no loop over parameters is needed",
+    "while": "loops are bounded: `y = iterate 5 from y = x:`, which `until c` in its body may end",
     "if": "in a formula: `if c then a else b`; a block starts on the line below",
     "with": "`optimizer NAME = OTHER with lr = 1` sets hyperparameters of another spec",
     "import": "nothing is imported: the functions of the language and of the prelude are there",

@@ -141,7 +141,7 @@ def ask_numpy(
 ) -> Result:
     """Train NumPy arrays in place with a program that asks the problem itself; the answers come
     from JAX."""
-    answers = Answers(problem)
+    answers = Answers(problem, feed.losses)
 
     def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
         value = answers.loss(params, batch.this if isinstance(batch, Batches) else batch)

@@ -108,11 +108,21 @@ class Ask:
         """One gradient for each task, (tasks, entries)."""
         return flat(self._oracles.grads(tree(x), batch))
 
+    def named(self, loss: str, x: Vector, batch: Any) -> Vector:
+        """The gradient of the first task, `main`, or the second one, `aux`."""
+        return self.grads(x, batch)[("main", "aux").index(loss)]
+
     def draw(self, distribution: str, name: str, t: int, turn: int = 0) -> Vector:
         """A draw for each entry, as a spec with seed 0 makes it under this name."""
         return np.concatenate([
             np.ravel(draw(distribution, (), 0, name, t, leaf, np.shape(LEAVES[n]), turn))
             for leaf, n in enumerate(NAMES)])
+
+    def normal_window(self, name: str, t: int, count: int) -> Vector:
+        """A normal draw for each entry and place of a window, (entries, places)."""
+        return np.concatenate([
+            draw("normal", (), 0, name, t, leaf, (count, *np.shape(LEAVES[n]))).reshape(count, -1)
+            for leaf, n in enumerate(NAMES)], axis=1).T
 
     def sphere(self, name: str, t: int, turn: int = 0) -> Vector:
         """A direction of length one: a spec draws it as a normal vector under ``name_normal``."""

@@ -52,11 +52,12 @@ def around(spec: str, rule: Rule, extra: dict[str, Any] | None = None,
             for base, inner in BASES.items()]
 
 
-SHARPNESS = [
+AROUND = [
     *around("sam", near.sam, rho=0.3),
     *around("asam", near.asam, rho=0.5, eta=0.1),
     *around("gsam", near.gsam, rho=0.3, al=0.4),
     *around("gam", near.gam, r1=0.2, r2=0.4, b0=0.3, b1=0.6, gam=0.2),
+    *around("tram", near.tram, only={"divergence": near.divergence}),
     *around("amp", near.amp, r=0.1, il=0.2, n=3, scope="model"),
     *around("amp", near.amp, r=0.05, il=0.2, n=2, scope="tensor"),
     *around("gradient-regularization", near.gradient_regularization, {"sign": 1},
@@ -64,6 +65,8 @@ SHARPNESS = [
     *around("gradient-regularization", near.gradient_regularization, {"sign": -1},
             {"way": "backward"}, gam=0.3, eps=0.2),
     *around("entropy-sgd", near.entropy_sgd, turns=3, il=0.3, gam=0.4, noise=0.1, al=0.6),
+    *around("bloop", near.bloop, rho=0.3, lam=0.4, eps=0.1),
+    *around("fosi", solved.fosi, alpha=0.1, b=0.6, most=1.5, k=3, every_n=4, turns=5),
     *around("extragradient", seek.extragradient, a=0.4),
 ]
 
@@ -82,13 +85,14 @@ CURVATURE = [
     row("oasis", near.oasis, eta0=0.1, b2=0.9, al=0.05),
     row("barzilai-borwein", seek.barzilai_borwein, lr=0.3, kind="long"),
     row("barzilai-borwein", seek.barzilai_borwein, lr=0.3, kind="short"),
-    *(row(f"nonlinear-cg-{form}", seek.conjugate, {"form": form}, lr=8.0, c=0.3, shrink=0.7,
-          most=most) for form in ("fr", "pr", "hs") for most in (30, 2)),
+    *(row(f"nonlinear-cg-{form}", seek.conjugate, {"form": form}, lr=30.0, c=0.3, shrink=0.7,
+          most=most) for form in ("fr", "pr", "hs") for most in (30, 4)),
     row("l-bfgs", seek.lbfgs, {"k": 3}, {"m": 3}, lr=3.0, c=0.1, shrink=0.7, most=30),
-    row("l-bfgs", seek.lbfgs, {"k": 20}, {"m": 20}, lr=8.0, c=0.3, shrink=0.7, most=2),
+    row("l-bfgs", seek.lbfgs, {"k": 20}, {"m": 20}, lr=8.0, c=0.3, shrink=0.7, most=5),
     row("m-fac", solved.m_fac, lr=0.1, lam=0.1, k=4, mu=0.5, wd=0.1),
     row("m-fac", solved.m_fac, lr=0.1, lam=0.02, k=16, mu=0.0, wd=0.0),
     row("gauss-newton", solved.gauss_newton, lr=0.5, lam=0.1, turns=4),
+    row("saddle-free-newton", solved.saddle_free, lr=0.5, damp=0.1, k=3, turns=2),
     row("egn", solved.egn, lr=0.5, lam=0.1, mu=0.6),
     row("levenberg-marquardt", solved.levenberg_marquardt, lam0=0.3),
     row("levenberg-marquardt", solved.levenberg_marquardt, lam0=1e-3, tol=1e-9,
@@ -125,7 +129,7 @@ TASKS = [
         why="the reference's SLSQP stops there"),
 ]
 
-ROWS = [*SHARPNESS, *VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
+ROWS = [*AROUND, *VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
 
 # Hyperparameters that no row can show: they bound a solver that has converged before, and k is the
 # number of losses that the problem has.

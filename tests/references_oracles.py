@@ -15,6 +15,7 @@ import numpy as np
 from numpy.linalg import norm
 
 from tests.flat_problem import SIZE, Ask, Path, Vector
+from tests.problem import CLASSES
 from tests.references_wrappers import Maker
 
 
@@ -135,6 +136,26 @@ def entropy_sgd(
             chain.append(y - il * pull + np.sqrt(il) * noise * z)
         weights = [al**turns, *((1 - al) * al ** (turns - 1 - k) for k in range(turns))]
         return gam * (x - sum(w * y for w, y in zip(weights, chain, strict=True)))
+
+    return stepping(gradient, x, steps, inner)
+
+
+def divergence(old: Vector, new: Vector) -> Any:
+    """Mean Kullback-Leibler divergence of the classes that logits give, of new from old."""
+    p, q = (np.exp(a) / np.exp(a).sum(1, keepdims=True)
+            for a in (np.reshape(o, (-1, CLASSES)) for o in (old, new)))
+    return np.sum(p * np.log(p / q)) / len(p)
+
+
+def tram(ask: Ask, x: Vector, steps: int, inner: Maker) -> Path:
+    """SAM with the radius that the outputs moved by since the last step."""
+    last = [x]
+
+    def gradient(t: int, x: Vector) -> Vector:
+        b = ask.this(t)
+        moved = divergence(ask.out(last[0], b), ask.out(x, b))
+        last[0] = x
+        return ask.grad(x + moved * unit(ask.grad(x, b)), b)
 
     return stepping(gradient, x, steps, inner)
 

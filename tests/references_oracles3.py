@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 
 from tests.flat_problem import SIZE, Ask, Path, Vector
 from tests.references_oracles import average, off
+from tests.references_wrappers import Maker
 
 # Curvature.
 
@@ -95,6 +96,45 @@ def m_fac(
         last = np.stack(seen[-k:])
         v = mu * v + (1 - mu) * solve(lam * np.eye(SIZE) + last.T @ last / k, seen[-1])
         x = x - lr * v
+        yield x
+
+
+def saddle_free(
+    ask: Ask, x: Vector, steps: int, lr: float, damp: float, k: int, turns: int
+) -> Path:
+    """The absolute Hessian in the span that QR iterations follow, damped."""
+    V = ask.normal_window("V", 0, k)
+    for t in range(1, steps + 1):
+        b = ask.this(t)
+        H = ask.hess(x, b)
+        for _ in range(turns):
+            V = np.linalg.qr(H @ V)[0]
+        size = np.diag(np.abs(np.diag(V.T @ H @ V)) + damp)
+        x = x - lr * V @ solve(size, V.T @ ask.grad(x, b))
+        yield x
+
+
+def fosi(
+    ask: Ask, x: Vector, steps: int, inner: Maker, alpha: float, b: float, most: float, k: int,
+    every_n: int, turns: int,
+) -> Path:
+    """Projectors on the span of the k most curved directions, from QR iterations."""
+    change = inner()
+    V, inverse, scale, r = np.zeros((SIZE, k)), np.zeros(k), 1.0, np.zeros(SIZE)
+    for t in range(1, steps + 1):
+        batch = ask.this(t)
+        if t % every_n == 0:
+            H = ask.hess(x, batch)
+            V = ask.normal_window("Z", t, k)
+            for _ in range(turns):
+                V = np.linalg.qr(H @ V)[0]
+            curved = np.abs(np.diag(V.T @ H @ V))
+            inverse, scale = 1 / curved, np.clip(curved.max() / curved.min(), 1, most)
+        inside = V @ V.T
+        g = ask.grad(x, batch)
+        r = (1 - b) * inside @ g + b * r
+        u = sum(change(x, g - inside @ g))
+        x = x + scale * (u - inside @ u) - alpha * (V * inverse) @ V.T @ r
         yield x
 
 

@@ -15,7 +15,15 @@ from tests.test_references import _default as default
 from tests.tree import compare
 from thetaprime.ir import Hyper
 
-ROWS = [*matrix_rows.ROWS, *wrapper_rows.ROWS]
+# Rows that wait for their spec: for matrices, `case` and `for axis`, or for composition.
+AWAITED = {
+    "adam-mini", "adafactor", "adafactor-keras", "adafactor-optax", "adafactor-torch", "adamp",
+    "galore", "lanton", "mars-shampoo", "muon", "muon-cubic", "muon-keras", "muon-optax",
+    "muon-polar-express", "muon-torch", "psgd-kron", "ranger", "sgdp", "shampoo", "sm3",
+    "sm3-optax", "soap",
+}
+ALL = [*matrix_rows.ROWS, *wrapper_rows.ROWS]
+ROWS = [row for row in ALL if row.spec not in AWAITED and "\n" not in row.spec]
 
 # What a hyperparameter is changed to where a little does nothing.
 OTHER: dict[tuple[str, str], Any] = {
@@ -62,5 +70,10 @@ def _near(value: Any, hyper: Hyper) -> Any:
     return int(value) + 1 if hyper.static else value * 0.99
 
 
+def test_rows_wait_only_for_specs_that_are_not_there() -> None:
+    assert {row.spec for row in ALL if "\n" not in row.spec} - AWAITED <= set(tp.shipped())
+    assert not AWAITED & set(tp.shipped())
+
+
 def test_looser_rows_say_why() -> None:
-    assert all(bool(row.why) == (row.tol > 1e-12) for row in ROWS)
+    assert all(bool(row.why) == (row.tol > 1e-12) for row in ALL)

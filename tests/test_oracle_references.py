@@ -26,8 +26,10 @@ def _ours(row: Row, **changed: Any) -> list[Tree]:
     if not row.base:
         return run_interpreter(row.spec, row.steps, **given)
     outer = tp.load(row.spec).name
-    bindings = ", ".join(f"{name} = {value}" for name, value in given.items())
-    return run_interpreter(f"optimizer Row = {outer}({row.base}) with {bindings}\n", row.steps)
+    functions = {name: value for name, value in given.items() if callable(value)}
+    bindings = ", ".join(f"{n} = {v}" for n, v in given.items() if n not in functions)
+    text = f"optimizer Row = {outer}({row.base})" + f" with {bindings}" * bool(bindings) + "\n"
+    return run_interpreter(text, row.steps, **functions)
 
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=_id)

@@ -48,6 +48,12 @@ optimizer Tasks
   hyper k : int = 3 in [1, inf)
   x' = x - lr*mean(grads(x) over tasks)
 """,
+    "named": """
+optimizer Named
+  losses main, aux
+  hyper lr = 0.1 in (0, inf)
+  x' = x - lr*(grad[main](x) + 0.3*grad[aux](x))
+""",
     "rows": """
 optimizer Rows
   hyper lr = 0.1 in (0, inf)
