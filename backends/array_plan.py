@@ -106,8 +106,9 @@ def make_plan(step: Step) -> Plan:
     names |= {result: "result", Sym("loss"): "value"}
     lengths = {a.name: str(a.length) if isinstance(a.length, int) else names[Sym(a.length)]
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}
-    return Plan(step, ArrayWriter(names, lengths), update.segments, update.results, start,
-                evaluate, asks_more(step))
+    named = frozenset(a.name for a in step.axes)
+    writer = ArrayWriter(names, lengths, named=named)
+    return Plan(step, writer, update.segments, update.results, start, evaluate, asks_more(step))
 
 
 def known(segment: Segment) -> Iterator[Sym]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from thetaprime.backends.draws import name_hash
@@ -15,7 +15,7 @@ from thetaprime.backends.jax_align import (
     typed,
     whole_steps,
 )
-from thetaprime.backends.jax_matrices import CALLS
+from thetaprime.backends.jax_matrices import text_of
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, First
 from thetaprime.ops import ALONG, OPS, REDUCTIONS
@@ -35,6 +35,7 @@ class Writer:
     lengths: Mapping[str, str]
     like: Sym | None = None
     turn: str = ""
+    named: frozenset[str] = frozenset()  # axes of the spec, which are no entries of a tensor
 
     def name(self, symbol: Sym) -> str:
         return self.names[symbol]
@@ -100,6 +101,11 @@ class Writer:
         return f"{what}[{index}]", ATOM
 
     def _call(self, expr: Apply, args: list[str]) -> str:
+        if expr.op not in OPS and expr.op not in REDUCTIONS and expr.op not in (TALL, PLACE):
+            like = "" if self.like is None else self.name(self.like)
+            text = text_of(expr, args, like, self.length)
+            assert text is not None, expr.op
+            return text
         if expr.over:
             arg = expr.args[0]
             if expr.op == "size":  # only the shape counts
@@ -111,8 +117,6 @@ class Writer:
             return f"_tall({args[0]}, {self.name(self.like)})"
         if expr.op == PLACE:
             return placed(args[0], typed(expr.args[0]).axes, typed(expr).axes)
-        if expr.op in CALLS:
-            return CALLS[expr.op].format(*args)
         row = OPS[expr.op]
         if row.fix == "constant":
             return row.array if row.typing == "logic" else f"jnp.{row.array}"
@@ -134,6 +138,9 @@ class Writer:
             if expr.op == "size":
                 return self.length(over)
             return f"jnp.{row.array}({arg}, axis={kind.axes.index(over)})"
+        own = [a for a in kind.axes if a not in self.named]  # of a matrix: its entries
+        if kind.extent is Extent.TENSOR and own:
+            return self._of_matrix(expr, arg, len(kind.axes) - len(own))
         lead = len(kind.axes)
         if expr.op == "size":
             first = f"[{', '.join('0' * lead)}]" if lead else ""
@@ -147,6 +154,15 @@ class Writer:
         initial = {"max": ", initial=-jnp.inf", "min": ", initial=jnp.inf"}.get(row.combine, "")
         return f"jnp.{row.array}({inside}{axis}{initial})"
 
+    def _of_matrix(self, expr: Apply, arg: str, lead: int) -> str:
+        """A reduction over all of a matrix; named axes, ``lead`` of them, stand before its own."""
+        row = REDUCTIONS[expr.op]
+        if expr.op == "size":
+            return f"float(jnp.size({arg}{'[' + ', '.join('0' * lead) + ']' if lead else ''}))"
+        if lead:
+            return f"jnp.{row.array}(_entries({arg}, {lead}), axis=-1)"
+        return f"jnp.{row.array}({arg})"
+
     def statement(self, statement: Plain) -> list[str]:
         """The lines that compute a statement."""
         name = self.name(statement.target)
@@ -157,6 +173,13 @@ class Writer:
                 return [f"{name} = jnp.where(t == 1, {self.filled(target, value)}, {name})"]
             case Draw():
                 return self._draw(statement)
+
+    def several(self, results: Sequence[Equation | None]) -> str:
+        """``q, r = jnp.linalg.qr(a)``: the results of one operation, those that are wanted."""
+        names = ["_" if r is None else self.name(r.target) for r in results]
+        value = next(r.value for r in results if r is not None)
+        text = self.show(value)
+        return f"{', '.join(names)} = {text[:text.rindex('[')]}"
 
     def _draw(self, draw: Draw) -> list[str]:
         """The lines of a draw: standard numbers first, then location and scale."""

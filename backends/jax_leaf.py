@@ -12,6 +12,7 @@ from itertools import groupby
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
+from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
@@ -30,10 +31,11 @@ JAX = Regions(loop_lines, choice_lines)
 
 
 def leaf_lines(
-    body: Iterable[Statement], writer: Writer, wanted: Collection[Sym] = (), regions: Regions = JAX
+    body: Iterable[Statement], writer: Writer, wanted: Collection[Sym] = (),
+    regions: Regions = JAX, nested: bool = False,
 ) -> list[str]:
     """The lines that compute the statements; after them ``wanted`` are known, None where a guard
-    leaves them out."""
+    leaves them out. ``nested``: the lengths of axes are known from the lines around."""
     pieces = _together([piece for statement in body for piece in _pieces(statement)])
     after: list[set[Sym]] = [set(wanted)]
     for statement in reversed(pieces):
@@ -42,7 +44,19 @@ def leaf_lines(
     before: Expr | None = None
     rows = list(zip(pieces, after[1:], strict=True))
     for guard, group in groupby(rows, key=lambda row: guard_of(row[0])):
-        inner = [line for s, read in group for line in _lines(s, writer, read, regions)]
+        part = list(group)
+        inner = []
+        done: set[Sym] = set()
+        for s, read in part:
+            several = results_of(s, [other for other, _ in part])
+            if several is None:
+                inner += _lines(s, writer, read, regions)
+            elif not done & set(outputs(s)):
+                inner.append(writer.several(several))
+                done |= {e.target for e in several if e is not None}
+        if not nested and writer.like is not None:
+            like = writer.name(writer.like)
+            inner = [*view_lines((s for s, _ in part), inner, like, writer.length), *inner]
         if guard is None:
             lines += inner
         elif before is not None and _opposite(before, guard):
@@ -61,13 +75,13 @@ def _lines(
         case Loop(carries, _, body):
             results = [writer.name(replace(c.value, prime=True)) for c in carries]
             results += [writer.name(statement.until)] if statement.until is not None else []
-            inner = leaf_lines(body, within(statement, writer), regions=regions)
+            inner = leaf_lines(body, within(statement, writer), regions=regions, nested=True)
             return regions.loop(statement, inner, results, writer)
         case When(condition, then, otherwise):
             other = {o for s in otherwise for o in outputs(s)}
             names = [writer.name(o) for o in dict.fromkeys(o for s in then for o in outputs(s))
                      if o in other]
-            sides = [(leaf_lines(side, writer, regions=regions), names)
+            sides = [(leaf_lines(side, writer, regions=regions, nested=True), names)
                      for side in (then, otherwise)]
             return regions.choice(condition, names, *sides, statement.rare, writer)
         case EachAxis():
@@ -162,7 +176,7 @@ def _each_axis(
     inner = replace(writer, names=names, lengths=lengths)
     lines = [f"{writer.name(c.value)} = {writer.filled(c.value, c.start)}" for c in loop.carries]
     lines += [f"{writer.name(s)} = []" for s in families]
-    body = leaf_lines(loop.body, inner, own, regions)
+    body = leaf_lines(loop.body, inner, own, regions, nested=True)
     body += [f"{writer.name(s)}.append({inner.name(s)})" for s in families]
     body += [f"{writer.name(c.value)} = {writer.name(replace(c.value, prime=True))}"
              for c in loop.carries]

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
+
+from thetaprime.backends.jax_align import typed
+from thetaprime.expr import Apply, walk
+from thetaprime.ir import Equation, Statement, reads, statements
+from thetaprime.ops import MANY
+from thetaprime.types import REST, Type, places
+
 # An operation as text of its arguments.
 CALLS = {
     "solve": "jnp.linalg.solve({0}, {1})",
@@ -17,9 +26,117 @@ CALLS = {
     "triu": "jnp.triu({0})",
     "kron": "jnp.kron({0}, {1})",
     "outer": "jnp.outer({0}, {1})",
+    "norm2": "jnp.linalg.norm({0}, 2)",
+    **{f"{op}.{part}": f"{call}[{i}]" for op, call, parts in (
+        ("qr", "jnp.linalg.qr({0})", ("q", "r")),
+        ("eigh", "jnp.linalg.eigh({0})", ("values", "vectors")),
+        ("svd", "_svd({0})", ("u", "s", "v"))) for i, part in enumerate(parts)},
 }
 
+
+def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str]) -> str | None:
+    """The text of an operation on matrices, or of one that sees a tensor as a matrix; ``like`` is
+    an array with the shape of the parameter, ``length`` that of an axis. None for all others."""
+    kind = typed(expr)
+    match expr.op:
+        case "view" | "unview":
+            return _seen(expr, args[0], like, length)
+        case "unfold":
+            return f"_unfold({args[0]}, {expr.over[0]})"
+        case "refold":
+            return f"_refold({args[0]}, {expr.over[0]}, {like}.shape)"
+        case "eye":
+            return f"jnp.eye({length(kind.axes[0])}, dtype={like}.dtype)"
+        case "take":
+            place = _last(typed(expr.args[0]), expr.over[0])
+            return f"jnp.take({args[0]}, {args[1]}, axis={place})"
+        case "outer" if len(kind.axes) > 2:
+            return f"{args[0]}[..., :, None] * {args[1]}[..., None, :]"
+    form = CALLS.get(expr.op)
+    return None if form is None else form.format(*args)
+
+
+def results_of(
+    statement: Statement, others: Iterable[Statement]
+) -> tuple[Equation | None, ...] | None:
+    """The equations for all results of the operation with several that the statement is about, in
+    order; None in the place of one that nobody wants, and for all other statements."""
+    if not isinstance(statement, Equation) or not isinstance(statement.value, Apply):
+        return None
+    name, args = statement.value.op.partition(".")[0], statement.value.args
+    if name not in MANY:
+        return None
+    found = {e.value.op: e for e in others if isinstance(e, Equation)
+             and isinstance(e.value, Apply) and e.value.op in MANY[name] and e.value.args == args
+             and typed(e.target) == typed(e.value)}
+    if statement not in found.values():
+        return None
+    return tuple(found.get(part) for part in MANY[name])
+
+
+def _seen(expr: Apply, arg: str, like: str, length: Callable[[str], str]) -> str:
+    """A tensor as its view, or back: nothing is done where the view has an axis for each axis."""
+    if REST not in expr.over:
+        return arg
+    kind = typed(expr)
+    if expr.op == "unview":
+        lead = [length(a) for a in kind.axes]
+        shape = f"({', '.join(lead)}, *{like}.shape)" if lead else f"{like}.shape"
+    else:
+        shape = f"({', '.join(length(a) for a in kind.axes)})"
+    return f"jnp.reshape({arg}, {shape})"
+
+
+def _last(kind: Type, axis: str) -> int:
+    """The last place of an axis."""
+    return len(kind.axes) - 1 - kind.axes[::-1].index(axis)
+
+
+def view_lines(
+    body: Iterable[Statement], lines: Iterable[str], like: str, length: Callable[[str], str]
+) -> list[str]:
+    """The lengths of the axes of the views in a body as variables, where its lines read them."""
+    views = dict.fromkeys(
+        node.over for s in statements(body) for e in reads(s) for node in walk(e)
+        if isinstance(node, Apply) and node.op in ("view", "unview"))
+    words = set(re.findall(r"\w+", "\n".join(lines)))
+    made = []
+    for view in views:
+        names = [length(a) if length(a) in words else "_" for a in view]
+        if set(names) == {"_"}:
+            continue
+        if REST not in view:
+            made.append(f"{', '.join(names)} = {like}.shape")
+            continue
+        found = places(view)
+        pairs = [(name, f"math.prod({like}.shape[{_slice(found[a])}])" if a == REST
+                  else f"{like}.shape[{found[a].start}]")
+                 for name, a in zip(names, view, strict=True) if name != "_"]
+        made.append(f"{', '.join(n for n, _ in pairs)} = {', '.join(text for _, text in pairs)}")
+    return made
+
+
+def _slice(place: slice) -> str:
+    return f"{place.start or ''}:{'' if place.stop is None else place.stop}"
+
 HELPERS = {
+    "_svd": '''
+def _svd(a):
+    """u, s, v with a = u @ diag(s) @ v.T, the largest singular value first."""
+    u, s, vt = jnp.linalg.svd(a, full_matrices=False)
+    return u, s, vt.T
+''',
+    "_unfold": '''
+def _unfold(x, axis):
+    """The tensor as a matrix: the axis first, all others flattened in their order."""
+    return jnp.reshape(jnp.moveaxis(x, axis, 0), (x.shape[axis], -1))
+''',
+    "_refold": '''
+def _refold(a, axis, shape):
+    """The tensor of a shape of which `a` is the matrix that `_unfold` made."""
+    rest = (*shape[:axis], *shape[axis + 1:])
+    return jnp.moveaxis(jnp.reshape(a, (shape[axis], *rest)), 0, axis)
+''',
     "_polar": '''
 def _polar(a):
     """The orthogonal factor of a matrix: the nearest one with orthonormal rows or columns."""

@@ -96,7 +96,7 @@ def make_plan(step: Step) -> Plan:
     factory = factory_name(step.name)
     found = [s for s in found if s not in (Sym("rank"), Sym("path"))]
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
-    writer = Writer(names, lengths(step.axes, names))
+    writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes))
     return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
 
 
@@ -170,11 +170,14 @@ def _with_change(step: Step) -> tuple[Step, Sym]:
 _ZERO = Num("0", PER_ENTRY)
 
 
-def _difference(value: Expr, point: Sym) -> Expr | None:
+def _difference(value: Expr, point: Expr) -> Expr | None:
     """``value - point`` where the point is a term of the value, else None."""
     match value:
-        case Sym():
+        case Sym() | Apply("view"):
             return _ZERO if value == point else None
+        case Apply("unview", (inner,), view):
+            seen = _difference(inner, Apply("view", (point,), view))
+            return None if seen is None else replace(value, args=(seen,))
         case Apply("+" | "-", (left, right)):
             rest = _difference(left, point)
             if rest is None:

@@ -47,7 +47,7 @@ def emit(step: Step) -> str:
     turns = any(isinstance(s, Draw) for loop in statements(plan.step.body)
                 if isinstance(loop, Loop) for s in statements(loop.body))
     helpers = helpers_for(code, turns)
-    standard = ["import math"] * any("math." in text for text in helpers)
+    standard = ["import math"] * any("math." in text for text in (code, *helpers))
     standard += ["from fnmatch import fnmatchcase"] * ("fnmatchcase(" in code)
     top = [f'"""{docstring(plan.step)}"""', *(["\n".join(standard)] if standard else []),
            "import numpy as np", "\n".join(_head(plan))]

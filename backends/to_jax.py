@@ -9,6 +9,7 @@ model are computed once, between the walks over the tensors.
 from __future__ import annotations
 
 from dataclasses import replace
+from textwrap import wrap
 
 from thetaprime.backends.jax_plan import Plan, factory_name, make_plan, parameter_names, used_in
 from thetaprime.backends.jax_regions import indented
@@ -41,7 +42,7 @@ def emit(step: Step) -> str:
     head = f"{IMPORTS}\n\n{OPTAX if plan.asked is None else STEPPER}"
     if "fnmatchcase(" in code:
         head = head.replace("from typing", "from fnmatch import fnmatchcase\nfrom typing", 1)
-    if any("math." in text for text in helpers):
+    if any("math." in text for text in (code, *helpers)):
         head = f"import math\n{head}"
     return "\n\n\n".join([f"{_docstring(step)}\n\n{head}", code, *helpers]) + "\n"
 
@@ -86,7 +87,9 @@ def _factory(plan: Plan) -> list[str]:
     if len(lines[0]) > WIDTH:
         lines = [f"def {plan.factory}(", *(f"    {p}," for p in signature), ending]
     doc = (step.doc or step.name).replace("\\", "\\\\").replace('"', "'")
-    lines += [f'    """{doc}"""']
+    wrapped = wrap(doc, WIDTH - 10)
+    lines += [f'    """{wrapped[0]}"""'] if len(wrapped) == 1 else [
+        f'    """{wrapped[0]}', *(f"    {line}" for line in wrapped[1:]), '    """']
     lines += [f"    {line}" for line in compute_defaults(step.hypers, writer, static=True)]
     if traced:
         lines.append(f"    hypers = ({', '.join(traced)}{',' if len(traced) == 1 else ''})")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
-from thetaprime.expr import Apply, Expr, Sym, rewrite
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite
 from thetaprime.source import Source
 from thetaprime.tables import HyperInfo, Tables
 
@@ -27,6 +27,7 @@ class Decide:
     used: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
     substitution: dict[Sym, Expr] = field(default_factory=dict)
+    _zeros: list[Expr] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         bound = self.tables.flat.bound
@@ -35,6 +36,8 @@ class Decide:
                 self.values[name] = self._value(name, info)
             elif name in bound:
                 self.substitution[Sym(name)] = bound[name]
+                if isinstance(bound[name], Num) and not bound[name].value:
+                    self._zeros.append(bound[name])
 
     def _value(self, name: str, info: HyperInfo) -> str:
         given = self.tables.flat.bound.get(name, info.item.default)
@@ -73,10 +76,35 @@ class Decide:
                 return FALSE if FALSE in (a, b) else (b if a == TRUE else a)
             case Apply("or", (a, b)) if TRUE in (a, b) or FALSE in (a, b):
                 return TRUE if TRUE in (a, b) else (b if a == FALSE else a)
+            case Apply("*" | "/" | "+" | "-" | "neg") if any(self._gone(a) for a in node.args):
+                return self._without(node)
             case Apply(_, _, over) if any(self._is_choice(o) for o in over):
                 self.used.update(o for o in over if self._is_choice(o))
                 return replace(node, over=tuple(self.values.get(o, o) for o in over))
         return node
+
+    def _gone(self, arg: Expr) -> bool:
+        """Whether an argument is a zero that `with` has put there, and no zero of the text."""
+        return any(arg is zero for zero in self._zeros)
+
+    def _without(self, node: Apply) -> Expr:
+        """0*a = 0, 0/a = 0, a + 0 = a, a - 0 = a, for zeros that `with` has put there."""
+        left, right = (self._gone(a) for a in (node.args[0], node.args[-1]))
+        match node.op:
+            case "*" if left or right:
+                return self._zero()
+            case "/" | "neg" if left:
+                return self._zero()
+            case "+" if left or right:
+                return node.args[1] if left else node.args[0]
+            case "-" if right:
+                return node.args[0]
+        return node
+
+    def _zero(self) -> Num:
+        zero = Num("0")
+        self._zeros.append(zero)
+        return zero
 
     def _is_choice(self, name: str) -> bool:
         return name in self.values and bool(self.tables.hypers[name].choices)

@@ -152,6 +152,7 @@ class Loops:
         values = {s.name for s in line.starts}
         made = {o.name for s in body for o in outputs(s) if not o.prime}
         extra: list[Carry] = []
+        given: list[Statement] = []
         inner_names: dict[Sym, Expr] = {}
         for target in line.targets:
             name = target.name
@@ -162,7 +163,8 @@ class Loops:
             elif name in made:
                 inside = Sym(self.fresh_name(f"{name}_{line.kind}"), span=target.span)
                 inner_names[Sym(name)] = inside
-                body.append(Equation(Sym(name, True, span=target.span), inside, source))
+                inner_names[Sym(name, True)] = replace(inside, prime=True)
+                given.append(Equation(Sym(name, True, span=target.span), inside, source))
                 extra.append(Carry(Sym(name, span=target.span), ZERO))
             elif line.kind == "search" and until is not None and target is line.targets[-1]:
                 body.append(Equation(Sym(name, True, span=target.span), until, source))
@@ -172,7 +174,7 @@ class Loops:
                 body.append(Equation(Sym(name, True, span=target.span), ZERO, source))
                 extra.append(Carry(target, ZERO))
         if inner_names:
-            body[:] = [renamed(s, inner_names) for s in body]
+            body[:] = [*(renamed(s, inner_names) for s in body), *given]
         return extra
 
     def _check_values(

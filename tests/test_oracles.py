@@ -299,3 +299,15 @@ def test_an_extern_is_a_function_that_the_caller_passes() -> None:
     np.testing.assert_allclose(x, POINT - 0.1 * (np.tanh(gradient(POINT, 1)) + 3), rtol=1e-14)
     with pytest.raises(tp.CallError, match="needs the function `squash`"):
         tp.loads(text).to_numpy()
+
+
+def test_a_search_gives_out_what_a_loop_inside_of_it_found() -> None:
+    (x,) = _step("""optimizer A
+  (d, s) = search at most 3 from s = 1:
+             d = iterate 2 from d = 0*x:
+               d' = d - s*g
+             accept s < 0.3 else s' = s/2
+           on exhaustion last
+  x' = x + d
+""")
+    np.testing.assert_allclose(x, POINT - 2 * 0.25 * gradient(POINT, 1), rtol=1e-14)
