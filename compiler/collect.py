@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
-from thetaprime.resolve import Flat, Part
+from thetaprime.separate import separated
+from thetaprime.shapes import add_block, is_matrix, read_matrix, top_view
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     Accept,
     AxisDecl,
     BatchLine,
+    CaseBlock,
     Choices,
     ConstDecl,
     DrawLine,
@@ -20,12 +24,14 @@ from thetaprime.syntax import (
     Evaluate,
     EveryBlock,
     Extern,
+    ForAxis,
     Function,
     Hold,
     HyperItem,
     HyperLine,
     IfBlock,
     Interval,
+    Item,
     LoopBlock,
     Losses,
     Many,
@@ -38,7 +44,7 @@ from thetaprime.syntax import (
     expressions,
 )
 from thetaprime.tables import HyperInfo, Named, Tables, name_span
-from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
+from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Extent, Type
 
 RESERVED = {
     "t": "the number of the step", "g": "the gradient", "loss": "the loss value",
@@ -63,6 +69,7 @@ _MEANT = {
 def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
     """The tables of a flat optimizer; what is wrong with declarations is in ``problems``."""
     tables = Tables(flat)
+    parts = separated(flat.parts)
     seen: dict[str, tuple[Source, Span]] = {}
     parameters = 0
 
@@ -83,14 +90,9 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
 
     for function, where in prelude:
         tables.functions[function.name] = (function, where)
-    for part in flat.parts:
+    for part in parts:
         match part.item:
-            case Param(name, kind) as param:
-                if read_type(tables, kind, part.source, PER_ENTRY) != PER_ENTRY:
-                    assert kind is not None
-                    tables.problems.append(report("unknown-type", part.source, kind.span,
-                                                  name=kind.base, hints=(
-                        "a parameter is `per entry`: leave the type out",)))
+            case Param(name) as param:
                 if parameters:
                     tables.problems.append(report(
                         "duplicate-name", part.source, name_span(param, part.source), name="param",
@@ -112,11 +114,13 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case Losses((name,), str(length)):
                 tables.tasks = name
                 tables.axes[name] = int(length) if length.isdigit() else length
-            case StateDecl(name, TypeName(base, (length,))) if base.split()[-1] == WINDOW:
-                tables.windows |= {name}
-                tables.axes[WINDOW] = int(length) if length.isdigit() else length
+    for name, length in _windows([p.item for p in parts]):
+        tables.windows |= {name}
+        tables.axes[WINDOW] = int(length) if length.isdigit() else length
     seen.setdefault(tables.parameter, (NO_SOURCE, NOWHERE))
-    for part in flat.parts:
+    top_view(tables, parts)
+    tables.seen |= {*tables.view}
+    for part in parts:
         match part.item:
             case HyperLine() as line:
                 for item in line.items:
@@ -145,6 +149,8 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case (EquationLine() | DrawLine() | IfBlock() | EveryBlock() | Hold() | Many()
                   | BatchLine() | LoopBlock() | Until() | Accept()) as statement:
                 tables.statements.append((statement, part))
+            case CaseBlock() | ForAxis():
+                add_block(tables, part, claim_name)
     asked = {node.op.partition(";")[0] for part in flat.parts for e in expressions(part.item)
              for node in walk(e) if isinstance(node, Apply)}
     tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items() if asked & ops}
@@ -159,6 +165,16 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
     return tables
 
 
+def _windows(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
+    """The states that keep last values, and how many."""
+    for item in items:
+        match item:
+            case StateDecl(name, TypeName(base, (length,))) if base.split()[-1] == WINDOW:
+                yield name, length
+            case CaseBlock(_, inner) | ForAxis(_, _, inner):
+                yield from _windows(inner)
+
+
 def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int:
     """The declared length; 0: that of its lists."""
     if axis.length is None or not axis.length.isascii() or not axis.length.isdigit():
@@ -171,8 +187,12 @@ def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int:
     return length
 
 
-def read_type(tables: Tables, name: TypeName | None, source: Source, otherwise: Type) -> Type:
-    """The type that the user wrote; an unknown one is reported and read as ``otherwise``."""
+def read_type(
+    tables: Tables, name: TypeName | None, source: Source, otherwise: Type,
+    own: tuple[str, ...] | None = None,
+) -> Type:
+    """The type that the user wrote; an unknown one is reported and read as ``otherwise``. ``own``
+    are the axes that tensors have where it stands; None: anywhere."""
     if name is None:
         return otherwise
     axes = name.axes
@@ -188,9 +208,8 @@ def read_type(tables: Tables, name: TypeName | None, source: Source, otherwise: 
         extent = _EXTENTS[name.base]
     elif name.base in tables.axes and not axes:
         extent, axes = Extent.SCALAR, (name.base,)
-    elif name.base in ("matrix", "vector"):
-        tables.problems.append(report("not-yet", source, name.span, what="matrices are"))
-        return otherwise
+    elif is_matrix(name):
+        return read_matrix(tables, name, source, otherwise, own)
     else:
         near = _MEANT.get(name.base.removeprefix("per "))
         tables.problems.append(report("unknown-type", source, name.span, name=name.base,

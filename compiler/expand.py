@@ -29,7 +29,7 @@ class Expander:
     states: list[tuple[StateDecl, Source]] = field(default_factory=list)
     equations: list[tuple[EquationLine, Source]] = field(default_factory=list)
     problems: list[Diagnostic] = field(default_factory=list)
-    _known: dict[tuple[str, tuple[Expr, ...], tuple[str, ...]], Expr] = field(default_factory=dict)
+    known: dict[tuple[str, tuple[Expr, ...], tuple[str, ...]], Expr] = field(default_factory=dict)
 
     def expand(self, expr: Expr, source: Source, above: tuple[str, ...] = ()) -> Expr:
         """The expression with every call of a function written out."""
@@ -63,14 +63,14 @@ class Expander:
         if self.problems and self.problems[-1].code == "too-deep":
             return Num("1", span=node.span)
         key = (node.op, node.args, node.over)
-        if key not in self._known:
+        if key not in self.known:
             written = self._instance(function, node, source, above)
             if levels(written) > MOST_LEVELS or size(written) > MOST_NODES:
                 self.problems.append(report("too-deep", source, _head(node), limit=MOST_LEVELS,
                                             label="too large when it is written out"))
                 written = Num("1", span=node.span)
-            self._known[key] = written
-        return respan(self._known[key], node.span)
+            self.known[key] = written
+        return respan(self.known[key], node.span)
 
     def _instance(self, function: Function, call: Apply, source: Source,
                   above: tuple[str, ...]) -> Expr:

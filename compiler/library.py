@@ -1,4 +1,8 @@
-"""Where specs are found: beside the file that names them, then among the shipped ones."""
+"""Where specs are found: beside the file that names them, then among the shipped ones.
+
+Shipped specs that are no optimizers by themselves (those that take one, transforms, schedules) are
+``modules``, with names of their own: `Grams` is an optimizer, ``Grams(Lion)`` one around another.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +22,31 @@ def key(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
+# The folders of the shipped modules.
+MODULES = ("schedules", "transforms", "wrappers")
+
+
 @cache
 def shipped() -> dict[str, Traversable]:
-    """The shipped specs: file name without ending -> file, sorted by folder and name."""
+    """The shipped optimizers: file name without ending -> file, sorted by folder and name."""
+    return _entries(files("thetaprime.specs"), skip=MODULES)
+
+
+@cache
+def modules() -> dict[str, Traversable]:
+    """The shipped specs that are made into optimizers by others, in the same form."""
+    folder = files("thetaprime.specs")
+    return {name: entry for kind in MODULES for name, entry in
+            _entries(folder.joinpath(kind)).items()}
+
+
+def _entries(folder: Traversable, skip: tuple[str, ...] = ()) -> dict[str, Traversable]:
     found: dict[str, Traversable] = {}
-
-    def visit(folder: Traversable) -> None:
-        for entry in sorted(folder.iterdir(), key=lambda e: (e.is_dir(), e.name)):
-            if entry.is_dir() and not entry.name.startswith("_"):
-                visit(entry)
-            elif entry.name.endswith(".opt") and entry.name != "prelude.opt":
-                found[entry.name.removesuffix(".opt")] = entry
-
-    visit(files("thetaprime.specs"))
+    for entry in sorted(folder.iterdir(), key=lambda e: (e.is_dir(), e.name)):
+        if entry.is_dir() and not entry.name.startswith("_") and entry.name not in skip:
+            found |= _entries(entry)
+        elif entry.name.endswith(".opt") and entry.name != "prelude.opt":
+            found[entry.name.removesuffix(".opt")] = entry
     return found
 
 
@@ -59,12 +75,15 @@ def definition(file: File, source: Source) -> Definition:
                       (*file.functions, *found.items), found.span)
 
 
-def find(name: str, source: Source, span: Span) -> tuple[Definition, Source]:
-    """The definition that ``name`` means in ``source``. Raises SpecError."""
+def find(
+    name: str, source: Source, span: Span, applied: bool = False
+) -> tuple[Definition, Source]:
+    """The definition that ``name`` means in ``source``; of a module before that of an optimizer
+    where it is ``applied`` to another spec. Raises SpecError."""
     beside = Path(source.name).parent if source.name.endswith(".opt") else None
-    candidates: dict[str, Traversable] = {}
-    for stem, entry in shipped().items():
-        candidates[key(stem)] = entry
+    tables = (shipped(), modules()) if applied else (modules(), shipped())
+    candidates: dict[str, Traversable] = {
+        key(stem): entry for table in tables for stem, entry in table.items()}
     if beside is not None and beside.is_dir():
         own = Path(source.name)
         candidates |= {key(p.stem): p for p in sorted(beside.glob("*.opt")) if p != own}

@@ -20,8 +20,8 @@ from thetaprime.collect import collect, read_type
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
+from thetaprime.flat import Flat
 from thetaprime.ir import Axis, Draw, First, Hyper, Loop, State, Statement, Step, statements
-from thetaprime.resolve import Flat
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.statements import Program, RawState, gather

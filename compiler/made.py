@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from thetaprime.change import ZERO, change_of, descent_and_decay
 from thetaprime.expr import Apply, Expr, Sym, symbols
-from thetaprime.inner import Inner, targets
+from thetaprime.flat import Part
+from thetaprime.inner import Inner, all_targets, completed, targets
 from thetaprime.renaming import Renaming, defined
-from thetaprime.resolve import Part
 from thetaprime.syntax import (
     CaseBlock,
     EquationLine,
@@ -43,15 +44,19 @@ class Made:
     descent: Expr
     decay: Expr
 
+    def defines(self) -> list[Sym]:
+        """Which of the names of this file the statements define."""
+        found = {t for p in self.statements for t in all_targets(p.item)}
+        return [s for s in (NEW, CHANGE, DESCENT, DECAY) if s in found]
+
 
 def made(one: Inner, wanted: Wanted) -> Made:
     """The statements of a step that give what is wanted of it."""
     point, result = Sym(one.point), Sym(one.point, True)
-    places = [p for p in one.statements if result in _all_targets(p.item)]
+    places = [p for p in one.statements if result in all_targets(p.item)]
     read = any(result in symbols(e) for p in one.statements for e in _read(p.item))
-    simple = len(places) == 1 and isinstance(places[0].item, EquationLine)
-    if wanted.parts and simple and (found := _parts(one, places[0])) is not None:
-        return _from_parts(one, places[0], found, wanted, read)
+    if wanted.parts and (found := _in_parts(one, places)) is not None:
+        return _summed(one, found, wanted, read)
     rename = Renaming({result: NEW}, {})
     if not (wanted.change or wanted.parts):
         return Made(_finished(one, NEW, point, rename), CHANGE, ZERO)
@@ -68,13 +73,6 @@ def made(one: Inner, wanted: Wanted) -> Made:
 def _equation(target: Sym, value: Expr, near: Part) -> Part:
     span = near.item.span
     return Part(EquationLine(replace(target, span=span), value, span), near.source, True)
-
-
-def _all_targets(item: Item) -> list[Sym]:
-    found = list(targets(item))
-    if isinstance(item, CaseBlock | ForAxis):
-        found += [t for inside in item.items for t in _all_targets(inside)]
-    return found
 
 
 def _read(item: Item) -> Iterator[Expr]:
@@ -138,10 +136,10 @@ def _finished(one: Inner, target: Sym, rest: Expr, rename: Renaming) -> tuple[Pa
         if open_case is not None and not isinstance(item, CaseBlock):
             found.append(_otherwise(open_case, target, rest))
             open_case = None
-        if target in _all_targets(item):
-            item = _completed(item, target, rest)
+        if target in all_targets(item):
+            item = completed(item, target, rest)
         if isinstance(item, CaseBlock):
-            defines = target in _all_targets(item) or open_case is not None
+            defines = target in all_targets(item) or open_case is not None
             open_case = replace(part, item=item) if defines and item.condition is not None else None
         found.append(replace(part, item=item))
     if open_case is not None:
@@ -154,32 +152,23 @@ def _otherwise(near: Part, target: Sym, rest: Expr) -> Part:
     return replace(near, item=CaseBlock(None, (line,), near.item.span))
 
 
-def _completed(item: Item, target: Sym, rest: Expr) -> Item:
-    def whole(items: tuple[Item, ...]) -> tuple[Item, ...]:
-        done = tuple(_completed(i, target, rest) for i in items)
-        if any(target in _all_targets(i) for i in items):
-            return done
-        return (*done, EquationLine(replace(target, span=item.span), rest, item.span))
-
-    match item:
-        case IfBlock(_, then, otherwise) | EveryBlock(_, _, then, otherwise) if (
-                target in _all_targets(item)):
-            return replace(item, then=whole(then),  # type: ignore[arg-type]
-                           otherwise=whole(otherwise))  # type: ignore[arg-type]
-        case CaseBlock(_, items):
-            return replace(item, items=whole(items))
-    return item
-
-
 def _parts(one: Inner, place: Part) -> tuple[Expr, Expr] | None:
     """``x' = x + descent + decay`` names them; otherwise decay is read from the terms."""
     assert isinstance(place.item, EquationLine)
     point = Sym(one.point)
     own = {p.item.target.name for p in one.statements if isinstance(p.item, EquationLine)}
     named = Apply("+", (Apply("+", (point, Sym("descent"))), Sym("decay")))
-    if place.item.value == named and own >= set(PARTS):
-        return Sym("descent"), Sym("decay")
-    return descent_and_decay(place.item.value, point, _plain(one))
+    match place.item.value:
+        case value if value == named and own >= set(PARTS):
+            return Sym("descent"), Sym("decay")
+        case Apply("if", (condition, still, value)) if still == point:
+            # Held: where the condition holds, neither part moves.
+            line = replace(place.item, value=value)
+            found = _parts(one, replace(place, item=line))
+            return found and tuple(  # type: ignore[return-value]
+                e if e == ZERO else Apply("if", (condition, ZERO, e)) for e in found)
+        case value:
+            return descent_and_decay(value, point, _plain(one))
 
 
 def _plain(one: Inner) -> Callable[[Sym], bool]:
@@ -199,25 +188,73 @@ def _plain(one: Inner) -> Callable[[Sym], bool]:
     return plain
 
 
-def _from_parts(
-    one: Inner, place: Part, parts: tuple[Expr, Expr], wanted: Wanted, read: bool
-) -> Made:
-    """The statements with the parts as equations, and what else is wanted as their sum."""
-    descent, decay = parts
-    rest = [p for p in one.statements if p is not place]
-    named = descent == Sym("descent")
-    if not named:
-        rest.append(_equation(DESCENT, descent, place))
-        if decay != ZERO:
-            rest.append(_equation(DECAY, decay, place))
-    first = descent if named else DESCENT
-    second = decay if named or decay == ZERO else DECAY
-    total = first if second == ZERO else Apply("+", (first, second))
+@dataclass(frozen=True)
+class _Parts:
+    """Statements that define the parts of the change, and what they call them."""
+
+    statements: tuple[Part, ...]
+    descent: Expr
+    decay: Expr
+
+
+def _in_parts(one: Inner, places: list[Part]) -> _Parts | None:
+    """The step in its parts, where one line says it, or one in each case."""
+    if len(places) == 1 and isinstance(places[0].item, EquationLine):
+        found = _parts(one, places[0])
+        if found is None:
+            return None
+        rest = tuple(p for p in one.statements if p is not places[0])
+        if found == (Sym("descent"), Sym("decay")):
+            return _Parts(rest, *found)
+        lines = [_equation(DESCENT, found[0], places[0]), _equation(DECAY, found[1], places[0])]
+        empty = found[1] == ZERO
+        return _Parts((*rest, *lines[: 1 if empty else 2]), DESCENT, ZERO if empty else DECAY)
+    if not all(isinstance(p.item, CaseBlock) for p in places):
+        return None
+    whole = replace(one, statements=_finished(one, Sym(one.point, True), Sym(one.point),
+                                              Renaming({}, {})))
+    statements = []
+    for part in whole.statements:
+        case = part.item
+        if isinstance(case, CaseBlock) and Sym(one.point, True) in all_targets(case):
+            inside = _case_in_parts(whole, part, case)
+            if inside is None:
+                return None
+            case = replace(case, items=inside)
+        statements.append(replace(part, item=case))
+    return _Parts(tuple(statements), DESCENT, DECAY)
+
+
+def _case_in_parts(one: Inner, part: Part, case: CaseBlock) -> tuple[Item, ...] | None:
+    """The items of a case with both parts of its step."""
+    around = [p for p in one.statements if p is not part]
+    inside = [Part(i, part.source, True) for i in case.items]
+    places = [p for p in inside if Sym(one.point, True) in all_targets(p.item)]
+    if any(isinstance(p.item, CaseBlock) for p in places):
+        return None
+    found = _in_parts(replace(one, statements=(*around, *inside)), places)
+    if found is None:
+        return None
+    own = [p for p in found.statements if all(p is not q for q in around)]
+    if found.decay == ZERO:
+        own.append(_equation(DECAY, ZERO, part))
+    names = Renaming({Sym(n): s for n, s in zip(PARTS, (DESCENT, DECAY), strict=True)
+                      if found.descent == Sym("descent")}, {})
+    return tuple(names.item(p.item) for p in own)
+
+
+def _summed(one: Inner, parts: _Parts, wanted: Wanted, read: bool) -> Made:
+    """The statements with what is wanted beside the parts of the change, as their sum."""
+    found, near = list(parts.statements), parts.statements[-1]
+    terms = [e for e in (parts.descent, parts.decay) if e != ZERO]
+
+    def total(first: list[Expr]) -> Expr:
+        return reduce(lambda a, b: Apply("+", (a, b)), first)
+
     if wanted.change:
-        rest.append(_equation(CHANGE, total, place))
+        found.append(_equation(CHANGE, total(terms), near))
     if wanted.new or read:
-        start: Expr = Apply("+", (Sym(one.point), first))
-        value = start if second == ZERO else Apply("+", (start, second))
-        rest.append(_equation(NEW, value, place))
+        found.append(_equation(NEW, total([Sym(one.point), *terms]), near))
     rename = Renaming({Sym(one.point, True): NEW}, {})
-    return Made(tuple(replace(p, item=rename.item(p.item)) for p in rest), first, second)
+    return Made(tuple(replace(p, item=rename.item(p.item)) for p in found), parts.descent,
+                parts.decay)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from thetaprime.codes_asking import ASKING_CODES
+from thetaprime.codes_compose import COMPOSE_CODES
+from thetaprime.codes_matrix import MATRIX_CODES
 from thetaprime.codes_text import TEXT_CODES, Code
 
 CODES: dict[str, Code] = {
@@ -204,6 +206,9 @@ CODES: dict[str, Code] = {
         severity="warning"),
     # Oracles and loops.
     **ASKING_CODES,
+    **COMPOSE_CODES,
+    # Matrices and cases.
+    **MATRIX_CODES,
     # What the rule does.
     "uphill": Code(
         "the first step goes uphill", "on the loss |{point}|^2/2 it moves with the gradient",

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from thetaprime.expr import Apply
+
 Fix = Literal["infix", "prefix", "call", "constant"]
 # How the type of the result follows from the arguments'.
 Typing = Literal["broadcast", "compare", "logic", "select", "integer", "oracle"]
@@ -147,6 +149,64 @@ REDUCTIONS: dict[str, Reduction] = {
     )
 }
 
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """An operation of linear algebra on matrices and vectors.
+
+    ``shapes`` are its forms, one letter for each axis: ``rk,kc->rc`` takes a matrix and one whose
+    first axis is the last of the other's. ``m`` is the smaller of ``r`` and ``c``; an argument
+    without letters is one number for each tensor or for the model.
+    """
+
+    name: str
+    shapes: tuple[str, ...]
+    doc: str = ""
+
+    @property
+    def arity(self) -> int:
+        return self.shapes[0].partition("->")[0].count(",") + 1
+
+
+LINEAR: dict[str, Linear] = {
+    row.name: row
+    for row in (
+        Linear("@", ("rk,kc->rc", "rk,k->r", "k,kc->c"), "matrix product"),
+        Linear("T", ("rc->cr",), "`A.T`, rows and columns exchanged"),
+        Linear("outer", ("r,c->rc", "lr,lc->lrc"), "`r.T c`: a matrix of two vectors"),
+        Linear("tr", ("aa->",), "sum of the diagonal"),
+        Linear("diag", ("a->aa",), "the matrix with this diagonal"),
+        Linear("diagonal", ("aa->a",), "the diagonal of a matrix"),
+        Linear("triu", ("rc->rc",), "the upper triangle, diagonal included; 0 below"),
+        Linear("solve", ("aa,ac->ac", "aa,a->a"), "`solve(A, B)`: Y with A @ Y = B"),
+        Linear("inv", ("aa->aa",), "the inverse"),
+        Linear("chol", ("aa->aa",), "the lower L with L @ L.T = A"),
+        Linear("tri_solve", ("aa,ac->ac", "aa,a->a"), "`solve` for a lower triangle"),
+        Linear("polar", ("rc->rc",), "U @ V.T of the singular value decomposition"),
+        Linear("mpow", ("aa,->aa",), "the power of a positive definite matrix"),
+        Linear("expm", ("aa->aa",), "the exponential of a matrix"),
+        Linear("norm2", ("rc->",), "the largest singular value"),
+        Linear("qr.q", ("rc->rm",), "orthonormal columns Q with Q @ R = A"),
+        Linear("qr.r", ("rc->mc",), "the upper triangle R"),
+        Linear("eigh.values", ("aa->a",), "eigenvalues of a symmetric matrix, the least first"),
+        Linear("eigh.vectors", ("aa->aa",), "its eigenvectors, one a column"),
+        Linear("svd.u", ("rc->rm",), "left singular vectors, one a column"),
+        Linear("svd.s", ("rc->m",), "singular values, the largest first"),
+        Linear("svd.v", ("rc->cm",), "right singular vectors, one a column: A = U @ diag(s) @ V.T"),
+    )
+}
+# Operations with several results, `Q, R = qr(A)`: what each of them is.
+MANY: dict[str, tuple[str, ...]] = {
+    name: tuple(row for row in LINEAR if row.startswith(f"{name}."))
+    for name in ("qr", "eigh", "svd")}
+# How a tensor is seen. view and unview: entries as a matrix whose axes `over` names, and back.
+# unfold and refold: as matrix[a, rest], the axis a first, and back. eye: the identity along `over`.
+# case: (guard, value, guard, value, ...). take: `take(A, p over a)`, A with the places p along the
+# last of its axes a. "~": whether the path of a tensor has the form `over`.
+STRUCTURE: dict[str, int] = {
+    "view": 1, "unview": 1, "unfold": 1, "refold": 1, "eye": 0, "case": 2, "take": 2, "~": 1,
+    "seen": 1}
+
+
 # What an oracle takes and gives: a quantity with the shape of the parameters, or of the outputs of
 # the model (flattened), or one number.
 Space = Literal["entry", "outputs", "scalar"]
@@ -209,3 +269,8 @@ ORACLES_LATER = ("hess", "proj", "prox", "lmo")
 DISTRIBUTIONS: dict[str, tuple[int, int]] = {
     "normal": (0, 2), "uniform": (0, 2), "rademacher": (0, 0), "bernoulli": (1, 1),
 }
+
+
+def is_reduction(expr: Apply) -> bool:
+    """Whether ``over`` says what the application reduces over."""
+    return bool(expr.over) and expr.op in REDUCTIONS

@@ -15,11 +15,11 @@ from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, closest, render
+from thetaprime.flat import Flat
 from thetaprime.ir import Hyper, Step
-from thetaprime.library import key, prelude, shipped
+from thetaprime.library import key, modules, prelude, shipped
 from thetaprime.lower import lower
-from thetaprime.pipeline import check, flat
-from thetaprime.resolve import Flat
+from thetaprime.pipeline import check, checked, flat
 from thetaprime.source import Source
 from thetaprime.tables import Tables
 
@@ -128,7 +128,7 @@ class Optimizer:
         """Every diagnostic of the spec."""
         found = check(self.source)
         broken = any(d.severity == "error" for d in found)
-        return Report(self.source, tuple(found), 0 if broken else len(self.flat.claims))
+        return Report(self.source, tuple(found), 0 if broken else len(checked(self.source).claims))
 
     def code(self, target: Target, **choices: Any) -> str:
         """The text of a program for "jax" or "numpy"."""
@@ -194,11 +194,13 @@ class Optimizer:
 
 
 def load(name_or_path: str | Path) -> Optimizer:
-    """A shipped spec by its name, a file by its path, or ``"AdamW with wd = 0"``: a spec made of
-    another one. Raises CallError, OSError; SpecError at the first use of one that is wrong."""
+    """A shipped spec by its name, a file by its path, or a spec made of others:
+    ``"Lookahead(SAM(AdamW with wd = 0))"``. Raises CallError, OSError; SpecError at the first use
+    of one that is wrong."""
     text = str(name_or_path)
     path = Path(text)
-    if isinstance(name_or_path, str) and re.search(r"\w\s+with\s", text):
+    if isinstance(name_or_path, str) and re.search(r"\w\s+(with|on)\s|\w\s*\(", text) and (
+            not path.exists()):
         name = re.sub(r"\W+", "_", text).strip("_")
         return Optimizer(Source(text, f"optimizer {name} = {text}\n"))
     if isinstance(name_or_path, Path) or text.endswith(".opt") or "/" in text:
@@ -210,10 +212,10 @@ def load(name_or_path: str | Path) -> Optimizer:
             raise CallError("wrong-call", f"there is no file {text}") from None
         except UnicodeDecodeError:
             raise CallError("wrong-call", f"{text} is not UTF-8 text") from None
-    by_key = {key(stem): entry for stem, entry in shipped().items()}
+    by_key = {key(stem): entry for stem, entry in {**modules(), **shipped()}.items()}
     entry = by_key.get(key(text))
     if entry is None:
-        near = closest(text, list(shipped()))
+        near = closest(text, [*modules(), *shipped()])
         hint = f"did you mean `{near}`?" if near else "see `thetaprime list`"
         raise CallError("wrong-call", f"there is no shipped spec `{text}`", hint)
     return Optimizer(Source(entry.name, entry.read_text("utf-8")))

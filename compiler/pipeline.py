@@ -15,12 +15,14 @@ from itertools import product
 from thetaprime.check.direction import check_direction
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, report
+from thetaprime.flat import Flat
 from thetaprime.ir import Step
 from thetaprime.library import definition, find, prelude
 from thetaprime.lower import Lowered, lower
 from thetaprime.parse import parse
-from thetaprime.resolve import Flat, resolve
+from thetaprime.resolve import Scope, resolve, wrong_kind
 from thetaprime.source import Source
+from thetaprime.standing import standing
 from thetaprime.tables import name_span
 
 MOST_VARIANTS = 64
@@ -28,7 +30,16 @@ MOST_VARIANTS = 64
 
 def flat(source: Source) -> Flat:
     """text -> one flat optimizer. Raises SpecError."""
-    return resolve(definition(parse(source), source), source, find)
+    found = resolve(definition(parse(source), source), source, Scope(find))
+    if found.kind != "optimizer":
+        raise SpecError([wrong_kind(found, "optimizer", found.name, source, found.span)])
+    return found
+
+
+def checked(source: Source) -> Flat:
+    """What is checked of a spec: of one that is no optimizer by itself, the plainest optimizer
+    that can be made with it. Raises SpecError."""
+    return standing(definition(parse(source), source), source, Scope(find))
 
 
 def compile_source(source: Source, fixed: Mapping[str, str] | None = None) -> Step:
@@ -63,7 +74,7 @@ def variants(optimizer: Flat) -> list[Lowered]:
 def check(source: Source) -> list[Diagnostic]:
     """Every diagnostic of a spec, errors and warnings, in the order of its text."""
     try:
-        optimizer = flat(source)
+        optimizer = checked(source)
         lowered = variants(optimizer)
     except SpecError as error:
         return sorted(error.diagnostics, key=lambda d: (d.source is not source, d.span.start))

@@ -81,6 +81,8 @@ def _spec_special(
             return f"{show(left, 60)} @ {show(right, 61)}", OPS["*"].precedence
         case "T", (inner,):
             return f"{show(inner, ATOM)}.T", ATOM
+        case "~", (name,):
+            return f'{show(name, 50)} ~ "{expr.over[0]}"', OPS["<"].precedence
         case "list", items:
             return f"[{', '.join(show(item, 0) for item in items)}]", ATOM
     return None

@@ -1,103 +1,90 @@
-"""`extends`, `with` and `=`: syntax -> one flat optimizer; each part knows where it stands."""
+"""`extends`, `with`, `=`, and specs made of specs: syntax -> one flat optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from thetaprime.aliases import spec_names
+from thetaprime.combine import combine
+from thetaprime.compose import composed
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
-from thetaprime.expr import Expr
+from thetaprime.expr import Apply, walk
+from thetaprime.flat import Flat, Part
+from thetaprime.modules import check_module, scheduled, transformed
+from thetaprime.ops import OPS
+from thetaprime.route import routed
 from thetaprime.source import Source, Span
 from thetaprime.syntax import (
-    AxisDecl,
+    Arm,
+    Binding,
     CaseBlock,
     Cite,
     Claim,
-    ConstDecl,
     Definition,
     Doc,
-    DrawLine,
-    EquationLine,
-    Evaluate,
     ForAxis,
-    Function,
     HyperLine,
-    Item,
     Later,
     Many,
     Note,
-    Override,
     Route,
     SpecRef,
-    StateDecl,
-    Train,
     View,
+    expressions,
 )
 
 NOT_YET: dict[type, str] = {
     Many: "operations with several results are", View: "`view` is",
     CaseBlock: "`case` is",
-    ForAxis: "`for axis` is", Route: "`route` is"}
+    ForAxis: "`for axis` is"}
+ROUTE = "route"
 
-Find = Callable[[str, Source, Span], tuple[Definition, Source]]
 
+class Find(Protocol):
+    """Brings the definition that a name means; ``applied``: one that takes other specs."""
 
-@dataclass(frozen=True)
-class Part:
-    """One item, the source in which its spans count, and whether another spec brought it."""
-
-    item: Item
-    source: Source
-    inherited: bool = False
+    def __call__(
+        self, name: str, source: Source, span: Span, applied: bool = False
+    ) -> tuple[Definition, Source]: ...
 
 
 @dataclass(frozen=True)
-class Flat:
-    """An optimizer without inheritance. ``bound`` are hyperparameters set by `with`."""
+class Scope:
+    """What surrounds a definition: how names are found, the specs that its parameters stand for,
+    and the definitions that lead here."""
 
-    name: str
-    source: Source
-    span: Span
-    doc: str
-    cites: tuple[str, ...]
-    notes: tuple[str, ...]
-    parts: tuple[Part, ...]
-    bound: dict[str, Expr] = field(default_factory=dict)
-    bound_sources: dict[str, Source] = field(default_factory=dict)
-    claims: tuple[tuple[Claim, Source], ...] = ()
+    find: Find
+    given: Mapping[str, Flat] = field(default_factory=dict)
+    above: tuple[str, ...] = ()
 
 
-def resolve(
-    definition: Definition, source: Source, find: Find, above: tuple[str, ...] = ()
-) -> Flat:
-    """The flat optimizer of a definition. ``find`` brings the definitions of other names.
+def resolve(definition: Definition, source: Source, scope: Scope) -> Flat:
+    """The flat form of a definition, whose parameters are given.
 
-    Raises SpecError: unknown or circular names, overrides of nothing, missing overrides.
+    Raises SpecError: unknown or circular names, overrides of nothing, missing overrides, wrong
+    kinds of specs, calls of inner optimizers that do not fit.
     """
-    problems: list[Diagnostic] = []
-    if definition.kind != "optimizer":
-        problems.append(report("not-yet", source, definition.span,
-                               what=f"`{definition.kind}` modules are"))
-    if definition.parameters:
-        problems.append(report("not-yet", source, definition.span,
-                               what="optimizers that take another one are"))
-    for item in definition.items:
-        if isinstance(item, Later):
-            problems.append(report("not-yet", source, item.span, what=f"`{item.word}` is"))
-        elif type(item) in NOT_YET:
-            problems.append(report("not-yet", source, item.span, what=NOT_YET[type(item)]))
+    problems = [*_not_yet(definition, source)]
+    missing = [p for p in definition.parameters if p not in scope.given]
+    if missing:
+        problems.append(_count(definition.name, definition.parameters, 0, source, definition.span))
     if problems:
         raise SpecError(problems)
+    within = replace(scope, above=(*scope.above, _key(definition.name, bool(scope.given))))
     reference = definition.extends or definition.value
-    base = None
-    if reference is not None:
-        base = resolve_reference(reference, source, find, (*above, definition.name))
+    base = None if reference is None else resolve_reference(
+        reference, source, within, definition.kind)
     own = [Part(item, source) for item in definition.items]
-    parts = _combine(definition, own, base, source)
+    route = next((i for i in definition.items if isinstance(i, Route)), None)
+    if route is not None:
+        base = _routed(route.arms, source, route.span, within, definition)
+        own = [p for p in own if p.item is not route]
+    parts = combine(definition, own, base, source)
     texts = {kind: tuple(p.item.text for p in own if isinstance(p.item, kind))
              for kind in (Doc, Cite, Note)}
-    return Flat(
+    flat = Flat(
         name=definition.name, source=source, span=definition.span,
         doc=" ".join(texts[Doc]) or (base.doc if base else ""),
         cites=texts[Cite] + (base.cites if base else ()),
@@ -105,25 +92,147 @@ def resolve(
         parts=tuple(parts), bound=dict(base.bound) if base else {},
         bound_sources=dict(base.bound_sources) if base else {},
         claims=tuple((p.item, source) for p in own if isinstance(p.item, Claim)),
+        kind=definition.kind,
+        sources=tuple(dict.fromkeys((source, *(base.sources if base else ())))),
     )
+    passed_on = {r.name for r in _references(reference)}
+    for name in definition.parameters:
+        if name not in passed_on or _mentions(definition, name):
+            flat = composed(flat, name, scope.given[name], definition.span)
+    problems = [*check_module(flat), *_unthreaded(flat)]
+    if problems:
+        raise SpecError(problems)
+    return flat
 
 
-def resolve_reference(
-    ref: SpecRef, source: Source, find: Find, above: tuple[str, ...] = ()
-) -> Flat:
-    """The flat optimizer that ``AdamW with wd = 0`` names."""
-    if ref.args or ref.on is not None:
-        raise SpecError([report("not-yet", source, ref.span, what="composition of specs is")])
+def _unthreaded(flat: Flat) -> Iterator[Diagnostic]:
+    """Steps of what is no inner optimizer."""
+    for part in flat.parts:
+        if isinstance(part.item, Many) and _is_step(part.item):
+            yield report("undefined-function", part.source, part.item.value.span,
+                         name=getattr(part.item.value, "op", ""), hints=(
+                "`step` is of an optimizer that the spec takes: `optimizer NAME(base)`",))
+
+
+def _is_step(line: Many) -> bool:
+    return isinstance(line.value, Apply) and line.value.op.endswith(".step")
+
+
+def _not_yet(definition: Definition, source: Source) -> Iterator[Diagnostic]:
+    for item in definition.items:
+        if isinstance(item, Later):
+            yield report("not-yet", source, item.span, what=f"`{item.word}` is")
+        elif isinstance(item, Many) and _is_step(item):
+            continue
+        elif type(item) in NOT_YET:
+            yield report("not-yet", source, item.span, what=NOT_YET[type(item)])
+        elif isinstance(item, Route) and any(
+                not isinstance(i, Doc | Cite | Note | Claim | Route) for i in definition.items):
+            yield report("route-alone", source, item.span)
+
+
+def _references(ref: SpecRef | None) -> Iterator[SpecRef]:
+    """A reference and all those in it."""
+    if ref is None:
+        return
+    yield ref
+    for arg in (*ref.args, ref.on):
+        if isinstance(arg, Arm):
+            yield from _references(arg.spec)
+        elif isinstance(arg, SpecRef):
+            yield from _references(arg)
+
+
+def _mentions(definition: Definition, name: str) -> bool:
+    """Whether the body itself calls a parameter."""
+    return any(isinstance(n, Apply) and n.op.partition(".")[0] == name
+               for item in definition.items for e in expressions(item) for n in walk(e))
+
+
+def resolve_reference(ref: SpecRef, source: Source, scope: Scope, wanted: str = "optimizer"
+                      ) -> Flat:
+    """The flat form of what ``Lookahead(SAM(AdamW), k = 6)`` names, which must be ``wanted``."""
     place = Span(ref.span.start, ref.span.start + len(ref.name))
-    if _key(ref.name) in map(_key, above):
+    if ref.name == ROUTE and any(isinstance(a, Arm) for a in ref.args):
+        arms = tuple(a for a in ref.args if isinstance(a, Arm))
+        found = _routed(arms, source, place, scope, None)
+        return _finished(found, ref, source, scope, wanted, place)
+    inside = [a for a in ref.args if isinstance(a, SpecRef)]
+    if ref.name in scope.given:
+        found = scope.given[ref.name]
+        if inside:
+            raise SpecError([_count(ref.name, (), len(inside), source, place)])
+        return _finished(found, ref, source, scope, wanted, place)
+    if _key(ref.name, bool(inside)) in scope.above:
         raise SpecError([report("spec-circle", source, place, name=ref.name)])
-    definition, where = find(ref.name, source, place)
-    base = resolve(definition, where, find, above)
+    definition, where = scope.find(ref.name, source, place, bool(inside))
+    if len(inside) != len(definition.parameters):
+        raise SpecError([_count(ref.name, definition.parameters, len(inside), source, place)])
+    given = {name: resolve_reference(arg, source, scope)
+             for name, arg in zip(definition.parameters, inside, strict=True)}
+    found = resolve(definition, where, replace(scope, given=given))
+    return _finished(found, ref, source, scope, wanted, place)
+
+
+def _finished(
+    found: Flat, ref: SpecRef, source: Source, scope: Scope, wanted: str, place: Span
+) -> Flat:
+    """A spec with the hyperparameters of its reference set, and a transform in front."""
+    if found.kind != wanted:
+        raise SpecError([wrong_kind(found, wanted, ref.name, source, place)])
+    found = _bound(found, ref, source, scope)
+    if ref.on is not None:
+        front = resolve_reference(ref.on, source, scope, "transform")
+        found = transformed(found, front)
+    return found
+
+
+def _routed(
+    arms: tuple[Arm, ...], source: Source, span: Span, scope: Scope, named: Definition | None
+) -> Flat:
+    specs = [resolve_reference(arm.spec, source, scope) for arm in arms]
+    found = routed(arms, specs, source, span)
+    return found if named is None else replace(found, name=named.name)
+
+
+def wrong_kind(found: Flat, wanted: str, name: str, source: Source, place: Span) -> Diagnostic:
+    """A spec of one kind where another is wanted."""
+    hint = {"transform": f"a transform stands behind `on`: `AdamW on {name}`",
+            "optimizer": "a transform changes the gradient for an optimizer: `AdamW on clip_norm`",
+            "schedule": f"a schedule is a hyperparameter: `AdamW with lr = {name}(...)`"}
+    return report("wrong-kind", source, place, name=name, kind=_article(found.kind),
+                  wanted=_article(wanted), hints=(hint[found.kind],))
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _count(
+    name: str, parameters: tuple[str, ...], given: int, source: Source, span: Span
+) -> Diagnostic:
+    """A spec with too many or too few others in its parentheses."""
+    words = {0: "no other spec", 1: "one optimizer"}
+    wanted = words.get(len(parameters), f"{len(parameters)} optimizers")
+    example = ", ".join(("AdamW", "SGD", "Lion")[: len(parameters)])
+    hint = f"`{name}({example})`" if parameters else f"`{name}`, or `{name} with lr = 0.1`"
+    return report("spec-count", source, span, name=name, wanted=wanted, given=given or "none",
+                  hints=(hint,))
+
+
+def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
+    """The spec with hyperparameters set, by place (``clip_norm(1.0)``) and by name."""
     known = {item.name: item for part in base.parts if isinstance(part.item, HyperLine)
              for item in part.item.items}
+    free = [n for n in known if n not in base.bound]
+    numbers = [a for a in ref.args if not isinstance(a, SpecRef | Arm)]
     problems = []
+    if len(numbers) > len(free):
+        problems.append(report("too-many-numbers", source, numbers[len(free)].span, name=ref.name,
+                               known=", ".join(free) or "none"))
+    by_place = [Binding(n, a, a.span) for n, a in zip(free, numbers, strict=False)]
     seen: set[str] = set()
-    for binding in ref.bindings:
+    for binding in (*by_place, *ref.bindings):
         if binding.name in seen:
             problems.append(report("duplicate-name", source, binding.span, name=binding.name))
         seen.add(binding.name)
@@ -136,82 +245,31 @@ def resolve_reference(
                                    name=binding.name, hints=(hint,)))
     if problems:
         raise SpecError(problems)
-    base.bound.update({b.name: b.value for b in ref.bindings})
-    base.bound_sources.update({b.name: source for b in ref.bindings})
+    for binding in (*by_place, *ref.bindings):
+        schedule = _schedule(binding, source, scope)
+        if schedule is not None:
+            base = scheduled(base, binding.name, schedule)
+            continue
+        base = replace(base, bound={**base.bound, binding.name: binding.value},
+                       bound_sources={**base.bound_sources, binding.name: source})
     return base
 
 
-def _key(name: str) -> str:
-    return name.lower().replace("-", "").replace("_", "")
+def _schedule(binding: Binding, source: Source, scope: Scope) -> Flat | None:
+    """``lr = warmup_cosine(1e-3, 1000)``: the schedule, if it is one."""
+    value = binding.value
+    if not isinstance(value, Apply) or not value.op.isidentifier() or value.over or (
+            value.op in OPS):
+        return None
+    ref = SpecRef(value.op, value.args, (), None, value.span)
+    try:
+        scope.find(value.op, source, value.span)
+    except SpecError:
+        return None
+    return resolve_reference(ref, source, scope, "schedule")
 
 
-def defines(item: Item) -> tuple[str, ...]:
-    """The names that an item defines, an equation's with its prime."""
-    match item:
-        case HyperLine(items):
-            return tuple(h.name for h in items)
-        case StateDecl(name) | ConstDecl(name) | AxisDecl(name) | Train(name) | DrawLine(name):
-            return (name,)
-        case Function(name):
-            return (f"{name}()",)
-        case EquationLine(target):
-            return (target.name + "'" * target.prime,)
-        case Evaluate():
-            return ("eval",)
-    return ()
-
-
-_OWN_ONLY = (Doc, Cite, Note, Claim)
-
-
-def _combine(
-    definition: Definition, own: list[Part], base: Flat | None, source: Source
-) -> list[Part]:
-    """The base's parts without what is overridden, then the spec's own."""
-    problems: list[Diagnostic] = []
-    inherited = [Part(p.item, p.source, True) for p in base.parts] if base else []
-    known = {name: i for i, p in enumerate(inherited) for name in defines(p.item)}
-    replaced: dict[str, None] = {}
-    kept: list[Part] = []
-    for part in own:
-        item = part.item
-        if isinstance(item, _OWN_ONLY):
-            continue
-        if definition.value is not None:
-            problems.append(report("no-derivation", source, item.span, name=definition.name,
-                                   parent=definition.value.name))
-            continue
-        if isinstance(item, Override):
-            if base is None:
-                inner = source.text[item.item.span.start : item.item.span.end]
-                problems.append(report("override-stray", source, Span(
-                    item.span.start, item.span.start + len("override")), fixed=inner))
-                continue
-            for name in defines(item.item):
-                if name not in known:
-                    near = closest(name, list(known))
-                    hint = f"did you mean `{near}`? " if near else ""
-                    problems.append(report(
-                        "override-nothing", source, item.item.span, name=name, parent=base.name,
-                        hints=(f"{hint}What is new needs no `override`",)))
-                replaced[name] = None
-            kept.append(Part(item.item, source))
-            continue
-        for name in defines(item):
-            if name in known and base is not None:
-                text = source.text[item.span.start : item.span.end]
-                problems.append(report("needs-override", source, item.span, name=name,
-                                       parent=base.name, text=text.split("\n")[0]))
-        kept.append(part)
-    if problems:
-        raise SpecError(problems)
-    remaining = []
-    for part in inherited:
-        item = part.item
-        if isinstance(item, HyperLine):
-            items = tuple(h for h in item.items if h.name not in replaced)
-            if items:
-                remaining.append(Part(HyperLine(items, item.domain, item.span), part.source, True))
-        elif not set(defines(item)) & set(replaced):
-            remaining.append(part)
-    return remaining + kept
+def _key(name: str, applied: bool) -> str:
+    """What two spellings of a name share; a spec that takes others is another than one that takes
+    none."""
+    return name.lower().replace("-", "").replace("_", "") + "()" * applied

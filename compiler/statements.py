@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from thetaprime.axes import fold_axes, over_axes, read_matrices, several
+from thetaprime.blocks import Blocks
+from thetaprime.cases import seen, seen_in
 from thetaprime.collect import constant, read_type
 from thetaprime.decide import FALSE, TRUE, Decide
 from thetaprime.diagnostics import Diagnostic, report
@@ -31,7 +34,7 @@ from thetaprime.syntax import (
     StatementLine,
     Until,
 )
-from thetaprime.tables import Tables
+from thetaprime.tables import Axes, Cases, Line, Tables
 from thetaprime.types import PER_ENTRY, Extent, Type
 
 Ready = Callable[..., Expr]  # (expression, source, scope = that of the step)
@@ -49,6 +52,7 @@ class RawState:
     local: bool
     span: Span
     source: Source
+    guard: Expr | None = None
 
 
 @dataclass
@@ -106,20 +110,27 @@ def gather(tables: Tables, decide: Decide) -> Program:
     def ready(expr: Expr, source: Source, scope: Scope = TOP) -> Expr:
         # Before functions are written out, so that what is written once is asked once.
         expanded = expander.expand(asking.read(expr, source, scope), source)
-        expanded = asking.read(expanded, source, scope)
+        expanded = read_matrices(asking.read(expanded, source, scope), taken)
         program.problems += [
             report("undefined-name", source, node.span, name="loss",
                    hints=(f"`loss({tables.point})` is the loss of this step",))
             for node in walk(expanded) if node == Sym("loss")]
         return decide.fold(_oracles(expanded, tables), source)
 
-    for declared, part in tables.states.values():
-        _add_state(program, tables, declared, part.source, ready)
+    for name, (declared, part) in tables.states.items():
+        if name not in tables.homes:
+            _add_state(program, tables, declared, part.source, ready, tables.view)
     batches = {line.name: asking.fresh.take(TOP) if line.how == "new" else FULL
                for line, _ in tables.statements if isinstance(line, BatchLine)}
     scope = Scope(batches)
+    blocks = Blocks(
+        tables, program, expander, loops.fresh_name, ready=lambda e, s: ready(e, s, scope),
+        line=lambda line, source: _statement(line, source, ready, tables, program, scope=scope,
+                                             loops=loops),
+        state=lambda kept, source, own: _add_state(program, tables, kept, source, ready, own),
+        brought=lambda: _brought(expander, tables, decide, program))
     for line, part in tables.statements:
-        found = _statement(line, part.source, ready, tables, program, scope=scope, loops=loops)
+        found = blocks.lower(line, part.source)
         program.body += found
         if part.inherited:
             program.inherited.update(o for s in found for o in outputs(s))
@@ -128,15 +139,7 @@ def gather(tables: Tables, decide: Decide) -> Program:
     if tables.evaluate is not None:
         value, where = tables.evaluate
         program.evaluate = (ready(value, where), where)
-    for state, source in expander.states:
-        kind = None if state.type is None else read_type(tables, state.type, source, PER_ENTRY)
-        program.states.append(RawState(state.name, kind, decide.fold(state.value, source), False,
-                                       True, state.span, source))
-    for equation, source in expander.equations:
-        value = decide.fold(_oracles(equation.value, tables), source)
-        program.body.append(Equation(equation.target, value, source))
-        # What a function brings is not for its caller to use.
-        program.inherited.add(equation.target)
+    program.body += _brought(expander, tables, decide, program)
     for condition, source in (*program.holds, *loops.holds):
         program.body = held(program.body, condition, source)
     program.fresh = asking.fresh.count
@@ -144,11 +147,38 @@ def gather(tables: Tables, decide: Decide) -> Program:
         program.draw_types[symbol] = Type(Extent.SCALAR, (axis,))
     program.problems += [*expander.problems, *asking.problems, *loops.problems]
     program.states = _ordered(program.states, program.problems)
+    program.body = [seen_in(s, tables.view) for s in program.body]
+    program.states = [replace(s, start=s.start if isinstance(s.start, Draw) else
+                              seen(s.start, tables.view)) for s in program.states]
+    if program.evaluate is not None:
+        value, where = program.evaluate
+        program.evaluate = seen(value, tables.view), where
     return program
 
 
-def _names(line: StatementLine) -> Iterator[str]:
+def _brought(
+    expander: Expander, tables: Tables, decide: Decide, program: Program
+) -> list[Statement]:
+    """The equations that functions bring along; their states are the program's."""
+    found: list[Statement] = []
+    for state, source in expander.states:
+        kind = None if state.type is None else read_type(tables, state.type, source, PER_ENTRY)
+        program.states.append(RawState(state.name, kind, decide.fold(state.value, source), False,
+                                       True, state.span, source))
+    for equation, source in expander.equations:
+        value = decide.fold(_oracles(equation.value, tables), source)
+        found.append(Equation(equation.target, value, source))
+        # What a function brings is not for its caller to use.
+        program.inherited.add(equation.target)
+    return found
+
+
+def _names(line: Line) -> Iterator[str]:
     match line:
+        case Cases(arms):
+            yield from (n for arm in arms for inner in arm.lines for n in _names(inner))
+        case Axes(_, _, lines):
+            yield from (n for inner in lines for n in _names(inner))
         case EquationLine(target):
             yield target.name
         case DrawLine(name):
@@ -202,11 +232,12 @@ def _ordered(states: list[RawState], problems: list[Diagnostic]) -> list[RawStat
 
 def _add_state(
     program: Program, tables: Tables, declared: StateDecl | ConstDecl, source: Source, ready: Ready,
+    own: tuple[str, ...],
 ) -> None:
     name, span = declared.name, declared.span
     kind = None
     if declared.type is not None:
-        kind = read_type(tables, declared.type, source, PER_ENTRY)
+        kind = read_type(tables, declared.type, source, PER_ENTRY, own)
     value = ready(declared.value, source)
     start: Expr | Draw = value
     constant = isinstance(declared, ConstDecl)
@@ -252,8 +283,8 @@ def _statement(
     match line:
         case EquationLine(target, value):
             return [Equation(target, ready(value, source, scope), source)]
-        case Many():
-            raise AssertionError("operations with several results are not lowered yet")
+        case Many(targets, value):
+            return several(targets, value, ready(value, source, scope), source, program.problems)
         case BatchLine():
             return []
         case Until() | Accept():
@@ -303,6 +334,11 @@ def _loop(
     scope: Scope, loops: Loops,
 ) -> list[Statement]:
     """A loop; the batches that its body names are new in each turn."""
+    if over_axes(line, tables.axes):
+        turns = [s for one in line.body for s in _statement(
+            one, source, ready, tables, program, scope=scope, loops=loops)]
+        return [fold_axes(line, source, lambda e: ready(e, source, scope), turns,
+                          loops.fresh_name, program.problems)]
     named = [one for one in line.body if isinstance(one, BatchLine)]
     taken: dict[str, Expr] = {}
 

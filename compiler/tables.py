@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from thetaprime.diagnostics import Diagnostic
 from thetaprime.expr import Expr
+from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
-from thetaprime.resolve import Flat, Part
-from thetaprime.source import Source, Span
+from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     AxisDecl,
     ConstDecl,
@@ -42,6 +42,38 @@ class HyperInfo:
         return bool(self.choices) or self.type.kind == "bool"
 
 
+@dataclass(frozen=True)
+class CaseArm:
+    """What holds for the tensors of one case; ``view``: how they are seen there."""
+
+    condition: Expr | None
+    view: tuple[str, ...]
+    states: tuple[StateDecl | ConstDecl, ...]
+    lines: tuple[Line, ...]
+    span: Span
+    view_span: Span
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Arms one after the other, of which a tensor takes one at most."""
+
+    arms: tuple[CaseArm, ...]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """``for axis a of x``."""
+
+    axis: str
+    states: tuple[StateDecl | ConstDecl, ...]
+    lines: tuple[Line, ...]
+    span: Span
+
+
+Line = StatementLine | Cases | Axes
+
+
 @dataclass
 class Tables:
     """What a spec declares, by name, in the order of the text."""
@@ -59,7 +91,13 @@ class Tables:
     windows: frozenset[str] = frozenset()
     states: dict[str, tuple[StateDecl | ConstDecl, Part]] = field(default_factory=dict)
     functions: dict[str, tuple[Function, Source]] = field(default_factory=dict)
-    statements: list[tuple[StatementLine, Part]] = field(default_factory=list)
+    statements: list[tuple[Line, Part]] = field(default_factory=list)
+    view: tuple[str, ...] = ()  # how every tensor is seen, and where that is said
+    view_span: Span = NOWHERE
+    view_source: Source = NO_SOURCE
+    seen: set[str] = field(default_factory=set)  # every axis that tensors have somewhere
+    homes: set[str] = field(default_factory=set)  # states of some tensors, or of axes
+    sized: dict[str, int | str] = field(default_factory=dict)  # axes of matrices only: matrix[a, k]
     train: tuple[Train, Source] | None = None
     evaluate: tuple[Expr, Source] | None = None
     problems: list[Diagnostic] = field(default_factory=list)

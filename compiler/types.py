@@ -3,11 +3,16 @@
 A model is a tree of tensors and a tensor has entries. A `Type` says along which of these a
 quantity varies: ``scalar`` (one number for the model), ``per tensor``, ``per entry`` (the
 parameter's own shape), and named axes beside them. A matrix ``matrix[rows, cols]`` is
-``per tensor`` with the two axes ``rows`` and ``cols``.
+``per tensor`` with the two axes ``rows`` and ``cols``; an axis may stand twice, ``matrix[a, a]``.
+
+A `view` names the axes of a tensor: ``matrix[rows, rest]`` keeps the first and flattens all others,
+``tensor[rest, rows, cols]`` keeps the last two; ``rest`` is the product of the axes not named.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -53,23 +58,58 @@ PER_TENSOR = Type(Extent.TENSOR)
 PER_ENTRY = Type(Extent.ENTRY)
 
 
+REST = "rest"
+# One number for each tensor that is known before anything runs: its rank, the length of an axis.
+LENGTH = Type(Extent.TENSOR, kind="int")
+
+
 def join(types: tuple[Type, ...]) -> Type:
-    """The smallest type that all of these broadcast into; axes go by name, in first-seen order."""
+    """The smallest type that all of these broadcast into. Axes go by name: the type with most of
+    them says their order, those that only others have stand before it."""
     extent = max((t.extent for t in types), default=Extent.SCALAR)
-    axes = tuple(dict.fromkeys(axis for t in types for axis in t.axes))
+    longest = max((t.axes for t in types), key=len, default=())
+    others = (axis for t in types for axis in t.axes if axis not in longest)
     kinds = {t.kind for t in types}
     kind: Kind = "bool" if kinds == {"bool"} else "int" if kinds == {"int"} else "real"
-    return Type(extent, axes, kind)
+    return Type(extent, (*dict.fromkeys(others), *longest), kind)
 
 
-def reduced(argument: Type, over: str) -> Type:
+def reduced(argument: Type, over: str, named: Collection[str]) -> Type:
     """The type left after a reduction of ``argument`` over ``model``, ``tensor`` or an axis.
 
     What a reduction runs over is gone from the type; all else stays. ``model`` removes entries
-    and tensors, ``tensor`` removes the entries (and a matrix's own axes are entries of it).
+    and tensors, ``tensor`` the entries. All axes but those ``named`` by the spec are a matrix's
+    own, and entries of it.
     """
-    if over == "model":
-        return Type(Extent.SCALAR, argument.axes)
-    if over == "tensor":
-        return Type(min(argument.extent, Extent.TENSOR), argument.axes)
+    if over in ("model", "tensor"):
+        axes = argument.axes
+        if argument.extent is Extent.TENSOR:
+            axes = tuple(axis for axis in axes if axis in named)
+        extent = Extent.SCALAR if over == "model" else min(argument.extent, Extent.TENSOR)
+        return Type(extent, axes)
     return Type(argument.extent, tuple(axis for axis in argument.axes if axis != over))
+
+
+def places(view: Sequence[str]) -> dict[str, slice]:
+    """The axes of a tensor that each axis of a view stands for: ``rest`` for all that are left."""
+    if REST not in view:
+        return {axis: slice(i, i + 1) for i, axis in enumerate(view)}
+    at = view.index(REST)
+    after = len(view) - at - 1
+    found = {axis: slice(i, i + 1) for i, axis in enumerate(view[:at])}
+    found[REST] = slice(at, -after or None)
+    for i, axis in enumerate(view[at + 1:]):
+        end = i + 1 - after
+        found[axis] = slice(end - 1, end or None)
+    return found
+
+
+def viewed(shape: Sequence[int], view: Sequence[str]) -> dict[str, int]:
+    """The lengths of the axes of a view of a tensor."""
+    return {axis: math.prod(shape[place]) for axis, place in places(view).items()}
+
+
+def ranks(view: Sequence[str]) -> tuple[int, int | None]:
+    """The least and the largest rank of tensors that can be seen so; None: any."""
+    own = len([axis for axis in view if axis != REST])
+    return own, (None if REST in view else own)

@@ -65,13 +65,13 @@ AROUND = [
     *around("gradient-regularization", near.gradient_regularization, {"sign": -1},
             {"way": "backward"}, gam=0.3, eps=0.2),
     *around("entropy-sgd", near.entropy_sgd, turns=3, il=0.3, gam=0.4, noise=0.1, al=0.6),
+    *around("mars-exact", near.mars_exact, b1=0.9, gam=0.3),
     *around("bloop", near.bloop, rho=0.3, lam=0.4, eps=0.1),
     *around("fosi", solved.fosi, alpha=0.1, b=0.6, most=1.5, k=3, every_n=4, turns=5),
     *around("extragradient", seek.extragradient, a=0.4),
 ]
 
 VARIANCE = [
-    *around("mars-exact", near.mars_exact, b1=0.9, gam=0.3),
     row("svrg", near.svrg, lr=0.2, k=4, al=0.7),
     row("sarah", near.recursive, {"normalized": False}, lr=0.2, k=4),
     row("spider", near.recursive, {"normalized": True}, lr=0.1, k=4),
@@ -98,7 +98,7 @@ CURVATURE = [
     row("levenberg-marquardt", solved.levenberg_marquardt, lam0=1e-3, tol=1e-9,
         why="systems of condition 1e3, and a step that is refused"),
     row("gns-newton", solved.gns_newton, gam0=1.0, least=1e-9, most=20),
-    row("optimistic", seek.optimistic, lr=0.2),
+    row("optimistic-gradient", seek.optimistic, lr=0.2),
     row("dal", seek.dal, p=0.7, most=5.0),
     row("dal", seek.dal, p=1.0, most=2.0),
     row("rolling-ball", seek.rolling_ball, lr=0.8, rho=0.7, gam=0.05, turns=5),
@@ -129,7 +129,7 @@ TASKS = [
         why="the reference's SLSQP stops there"),
 ]
 
-ROWS = [*AROUND, *VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
+ROWS = [*VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
 
 # Hyperparameters that no row can show: they bound a solver that has converged before, and k is the
 # number of losses that the problem has.

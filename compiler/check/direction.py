@@ -18,7 +18,7 @@ from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Sym
 from thetaprime.interpret import advance, hyperparameters, start
 from thetaprime.ir import Equation, Range, Step, statements
-from thetaprime.resolve import Flat
+from thetaprime.flat import Flat
 from thetaprime.source import Span
 from thetaprime.syntax import Fact
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from thetaprime.diagnostics import report
 from thetaprime.expr import Expr, Sym
-from thetaprime.ir import Carry, Equation, Loop, Statement
-from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Type, join
+from thetaprime.ir import Carry, EachAxis, Equation, Loop, Statement
+from thetaprime.scopes import outputs
+from thetaprime.types import BOOLEAN, INTEGER, LENGTH, REST, SCALAR, Type, join
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
@@ -25,10 +26,37 @@ def infer_loop(typing: Typing, loop: Loop, inner: Callable[[Body], Body]) -> Loo
     turns = typing.infer(loop.turns, loop.source)
     if typing.kind(turns) != INTEGER and not _whole(turns):
         typing.problems.append(report("loop-count", loop.source, turns.span))
+    typing.env[loop.turn] = INTEGER
+    carries, body = _carried(typing, loop, inner)
+    until = loop.until
+    if until is not None:
+        condition = next(s for s in body if isinstance(s, Equation) and s.target == until)
+        typing.block_condition(condition.value, loop.source)
+        until = replace(until, type=BOOLEAN)
+    return replace(loop, carries=carries, turns=turns, body=body, until=until,
+                   turn=replace(loop.turn, type=INTEGER))
+
+
+def infer_axes(typing: Typing, loop: EachAxis, inner: Callable[[Body], Body]) -> EachAxis:
+    """The block with types: outside of it only what varies along its axis is known."""
+    typing.env |= {Sym(loop.axis): LENGTH, Sym(REST): LENGTH}
+    made = {o for s in loop.body for o in outputs(s)}
+    typing.hidden -= made
+    carries, body = _carried(typing, loop, inner)
+    values = {replace(c.value, prime=True) for c in loop.carries}
+    typing.hidden |= {o for o in made - values if loop.axis not in typing.env[o].axes}
+    return replace(loop, carries=carries, body=body)
+
+
+def _carried(
+    typing: Typing, loop: Loop | EachAxis, inner: Callable[[Body], Body]
+) -> tuple[tuple[Carry, ...], Body]:
+    """The values that are passed from turn to turn, and the body, with types."""
     starts = [typing.infer(c.start, loop.source) for c in loop.carries]
+    if isinstance(loop, EachAxis):
+        starts = [typing.spread(s) for s in starts]
     kinds = [typing.carried.get(c.value) or typing.kind(s)
              for c, s in zip(loop.carries, starts, strict=True)]
-    typing.env[loop.turn] = INTEGER
     for _ in range(MOST_ROUNDS):
         told = len(typing.problems)
         typing.env |= {c.value: k for c, k in zip(loop.carries, kinds, strict=True)}
@@ -42,18 +70,12 @@ def infer_loop(typing: Typing, loop: Loop, inner: Callable[[Body], Body]) -> Loo
         del typing.problems[told:]
     carries = []
     for carry, start, kind in zip(loop.carries, starts, kinds, strict=True):
+        start = typing.into(kind, start, loop.source)
         if kind.kind != "bool":
             typing.fits(carry.value.name, kind, start, loop.source)
         carries.append(Carry(replace(carry.value, type=kind), start))
     wanted = {replace(c.value, prime=True): k for c, k in zip(loop.carries, kinds, strict=True)}
-    body = tuple(_as_declared(s, wanted, typing) for s in body)
-    until = loop.until
-    if until is not None:
-        condition = next(s for s in body if isinstance(s, Equation) and s.target == until)
-        typing.block_condition(condition.value, loop.source)
-        until = replace(until, type=BOOLEAN)
-    return replace(loop, carries=tuple(carries), turns=turns, body=body, until=until,
-                   turn=replace(loop.turn, type=INTEGER))
+    return tuple(carries), tuple(_as_declared(s, wanted, typing) for s in body)
 
 
 def _as_declared(statement: Statement, wanted: dict[Sym, Type], typing: Typing) -> Statement:
@@ -61,9 +83,10 @@ def _as_declared(statement: Statement, wanted: dict[Sym, Type], typing: Typing) 
     if not isinstance(statement, Equation) or statement.target not in wanted:
         return statement
     kind = wanted[statement.target]
+    value = typing.into(kind, statement.value, statement.source)
     if kind.kind != "bool":
-        typing.fits(str(statement.target), kind, statement.value, statement.source)
-    return replace(statement, target=replace(statement.target, type=kind))
+        typing.fits(str(statement.target), kind, value, statement.source)
+    return replace(statement, target=replace(statement.target, type=kind), value=value)
 
 
 def _join(kind: Type, made: Type | None) -> Type:

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from thetaprime.check.asked import infer_asked
-from thetaprime.check.loops import infer_loop
+from thetaprime.check.linear import (
+    SQUARE,
+    check_shapes,
+    infer_linear,
+    infer_structure,
+    sized_by_others,
+    with_size,
+    within,
+)
+from thetaprime.check.loops import infer_axes, infer_loop
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.expr import Apply, Expr, Num, Sym
-from thetaprime.ir import Draw, Equation, First, Loop, Statement, When
-from thetaprime.ops import OPS, REDUCTIONS
+from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ops import LINEAR, OPS, REDUCTIONS, STRUCTURE, is_reduction
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
 from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
@@ -27,27 +37,43 @@ _MEANT = {"layer": "tensor", "layers": "tensor", "param": "tensor", "parameter":
 
 @dataclass
 class Typing:
-    """The types of symbols so far; problems are gathered."""
+    """The types of symbols so far; problems are gathered. ``axes`` are those that the spec names;
+    ``view`` the axes along which tensors are seen here, ``views`` all such; ``families`` the axes
+    of `for axis`, ``hidden`` what is known inside of such a block only."""
 
     env: dict[Sym, Type]
     axes: Mapping[str, int | str]
     tasks: str = ""
     externs: Mapping[str, tuple[tuple[Type, ...], Type]] = field(default_factory=dict)
     carried: Mapping[Sym, Type] = field(default_factory=dict)
+    views: frozenset[tuple[str, ...]] = frozenset()
+    view: tuple[str, ...] = ()
+    families: frozenset[str] = frozenset()
+    axis: str = ""
+    hidden: set[Sym] = field(default_factory=set)
     problems: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
 
     def infer(self, expr: Expr, source: Source) -> Expr:
         """The expression with a type on every node."""
         if isinstance(expr, Num):
             return replace(expr, type=SCALAR)
         if isinstance(expr, Sym):
-            return replace(expr, type=self.env.get(expr, SCALAR))
+            return self._read(expr, source)
         asked = infer_asked(self, expr, source)
         if asked is not None:
             return asked
+        if expr.op in LINEAR:
+            return infer_linear(self, expr, source)
+        if expr.op in STRUCTURE:
+            return infer_structure(self, expr, source)
         args = tuple(self.infer(a, source) for a in expr.args)
-        if expr.over:
+        if is_reduction(expr):
             return self._reduction(replace(expr, args=args), source)
+        args = sized_by_others(self, args)
+        check_shapes(self, args, expr, source)
+        if expr.op == "^" and len(set(self.own(typed(args[0])))) < len(self.own(typed(args[0]))):
+            self.warnings.append(report("square-power", source, expr.span))
         rule = OPS[expr.op].typing
         types = tuple(typed(a) for a in args)
         if rule == "logic":
@@ -71,6 +97,65 @@ class Typing:
                 result = result.of_kind("real")
         return replace(expr, args=args, type=result)
 
+    def _read(self, symbol: Sym, source: Source) -> Expr:
+        """A quantity as it is seen here."""
+        kind = self.env.get(symbol, SCALAR)
+        typed_symbol = replace(symbol, type=kind)
+        if symbol in self.hidden or (self.families.intersection(kind.axes) and not self.axis):
+            self.problems.append(report("axis-only", source, symbol.span, name=str(symbol)))
+        if kind.extent is not Extent.ENTRY or not self.view:
+            return typed_symbol
+        return self.see(typed_symbol)
+
+    def see(self, expr: Expr) -> Expr:
+        """One number per entry as the matrix that it is here."""
+        kind = typed(expr)
+        if kind.extent is not Extent.ENTRY or not self.view:
+            return expr
+        matrix = Type(Extent.TENSOR, (*kind.axes, *self.view), kind.kind)
+        return Apply("view", (expr,), self.view, matrix, expr.span)
+
+    def spread(self, expr: Expr) -> Expr:
+        """A matrix that a tensor is seen as, as one number per entry again."""
+        kind = typed(expr)
+        if kind.extent is not Extent.TENSOR:
+            return expr
+        view = next((v for v in self.views if kind.axes[len(kind.axes) - len(v):] == v), None)
+        if view is None:
+            return expr
+        if isinstance(expr, Apply) and expr.op == "view":
+            return expr.args[0]
+        entries = Type(Extent.ENTRY, kind.axes[: len(kind.axes) - len(view)], kind.kind)
+        return Apply("unview", (expr,), view, entries, expr.span)
+
+    def into(self, declared: Type, expr: Expr, source: Source) -> Expr:
+        """The expression as what it defines: entries spread out, identities of its size."""
+        if typed(expr).axes == SQUARE:
+            expr = with_size(expr, declared.axes)
+        if declared.extent is Extent.ENTRY:
+            expr = self.spread(expr)
+        for node in walk(expr):
+            if isinstance(node, Apply) and node.op == "eye" and not node.over:
+                self.problems.append(report("identity-size", source, node.span))
+        return expr
+
+    def within(self, view: tuple[str, ...]) -> Typing:
+        """The typing where tensors are seen along these axes; all that it learns is shared."""
+        return replace(self, view=() if self.axis else view)
+
+    def own(self, kind: Type) -> tuple[str, ...]:
+        """The axes of a matrix or vector: those that the spec does not name."""
+        if kind.extent is not Extent.TENSOR:
+            return ()
+        return tuple(a for a in kind.axes if a not in self.axes)
+
+    def shown(self, kind: Type) -> str:
+        """A type as a spec would write it."""
+        if not self.own(kind):
+            return str(kind)
+        words = {1: "vector", 2: "matrix"}
+        return f"{words.get(len(kind.axes), 'tensor')}[{', '.join(kind.axes)}]"
+
     def _reduction(self, expr: Apply, source: Source) -> Expr:
         row = REDUCTIONS[expr.op]
         arg = expr.args[0]
@@ -81,15 +166,18 @@ class Typing:
         result: Expr = arg
         for over in expr.over:
             before = typed(result)
-            if over not in ("model", "tensor") and over not in self.axes:
+            if before.axes.count(over) > 1:
+                self.problems.append(report("over-twice", source, arg.span, text=spec_text(arg),
+                                            axis=over))
+            if over not in ("model", "tensor", *self.axes, *before.axes):
                 near = _MEANT.get(over)
                 self.problems.append(report("over-unknown", source, _over(expr, over, source),
                                             name=over, hints=(f"`over {near}`",) if near else ()))
                 return replace(expr, type=SCALAR)
-            after = reduced(before, over)
+            after = reduced(before, over, self.axes)
             if after == before.of_kind("real"):
                 self.problems.append(report(
-                    "reduce-nothing", source, arg.span, arg=spec_text(arg), type=str(before),
+                    "reduce-nothing", source, arg.span, arg=spec_text(arg), type=self.shown(before),
                     over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`")))
             kind = row.kind
             if expr.op == "mean" and over == "model":
@@ -122,7 +210,8 @@ class Typing:
         condition = self.infer(expr, source)
         kind = typed(condition)
         if kind.kind == "bool" and kind != BOOLEAN:
-            self.problems.append(report("block-condition", source, expr.span, type=str(kind)))
+            self.problems.append(report("block-condition", source, expr.span,
+                                        type=self.shown(kind)))
         elif kind.kind != "bool":
             self.problems.append(report("not-a-condition", source, expr.span,
                                         text=spec_text(expr)))
@@ -131,6 +220,7 @@ class Typing:
     def fits(self, name: str, declared: Type, value: Expr, source: Source) -> None:
         """A value must broadcast into what it is declared to be."""
         kind = typed(value)
+        own, wanted = self.own(kind), self.own(declared)
         if kind.kind == "bool":
             self.problems.append(report("not-a-number", source, value.span,
                                         text=spec_text(value)))
@@ -138,8 +228,17 @@ class Typing:
             over = "model" if declared.extent is Extent.SCALAR else "tensor"
             extra = [a for a in kind.axes if a not in declared.axes]
             self.problems.append(report(
-                "too-wide", source, value.span, name=name, declared=str(declared),
-                type=str(kind), over=extra[0] if extra else over))
+                "too-wide", source, value.span, name=name, declared=self.shown(declared),
+                type=self.shown(kind), over=extra[0] if extra else over))
+        elif own and own != wanted and len(set(wanted)) < len(wanted):
+            self.problems.append(report(
+                "ambiguous-axis", source, value.span, text=spec_text(value),
+                type=self.shown(declared), own=f"this is {self.shown(kind)}"))
+        elif not within(own, wanted):
+            self.problems.append(report(
+                "shape-mismatch", source, value.span, why=f"this is {self.shown(kind)}",
+                shapes=f"`{name}` is {self.shown(declared)}",
+                hints=(f"`{spec_text(value)}.T` exchanges rows and columns",)))
 
 
 def _over(expr: Apply, name: str, source: Source) -> Span:
@@ -168,12 +267,13 @@ def infer_statements(
             case Equation(target, value, source):
                 value = typing.infer(value, source)
                 kind = wanted.get(target, typed(value))
+                value = typing.into(kind, value, source)
                 if target in wanted:
                     if target.name == point and not typed(value).fits(kind):
                         typing.fits(str(target), kind, value, source)
                     elif target.name == point and typed(value).extent is not Extent.ENTRY:
                         typing.problems.append(report("scalar-step", source, value.span,
-                                                      name=point, type=str(typed(value))))
+                                                      name=point, type=typing.shown(typed(value))))
                     else:
                         typing.fits(target.name, kind, value, source)
                 typing.env[target] = kind
@@ -181,6 +281,7 @@ def infer_statements(
             case First(target, value, source):
                 value = typing.infer(value, source)
                 kind = typing.env[target]
+                value = typing.into(kind, value, source)
                 typing.fits(target.name, kind, value, source)
                 done.append(First(replace(target, type=kind), value, source))
             case Draw(target, distribution, args, source):
@@ -200,6 +301,11 @@ def infer_statements(
                 done.append(infer_loop(
                     typing, statement, lambda body: infer_statements(
                         body, typing, wanted, point, draws)))
+            case EachAxis(axis):
+                inside = replace(typing, view=(), axis=axis)
+                done.append(infer_axes(
+                    inside, statement, partial(infer_statements, typing=inside, wanted=wanted,
+                                               point=point, draws=draws)))
     return tuple(done)
 
 
@@ -233,15 +339,18 @@ def smallest_types(
     kinds = {name: declared or SCALAR for name, (declared, _) in starts.items()}
     env = dict(typing.env)
     while True:
-        typing = replace(typing, env={**env, **{Sym(n): k for n, k in kinds.items()}}, problems=[])
+        typing = replace(typing, env={**env, **{Sym(n): k for n, k in kinds.items()}}, hidden=set(),
+                         problems=[])
         grown = dict(kinds)
         for statement in infer_statements(body, typing, {}, point, draws):
             for target, value in _definitions(statement):
                 if target.name in grown and starts[target.name][0] is None:
-                    grown[target.name] = join((grown[target.name], typed(value).of_kind("real")))
+                    kind = typed(typing.spread(value)).of_kind("real")
+                    grown[target.name] = join((grown[target.name], kind))
         for name, (declared, exprs) in starts.items():
             if declared is None:
-                found = tuple(typed(typing.infer(e, source)).of_kind("real") for e in exprs)
+                inferred = (typing.spread(typing.infer(e, source)) for e in exprs)
+                found = tuple(typed(e).of_kind("real") for e in inferred)
                 grown[name] = join((grown[name], *found)).of_kind("real")
         if grown == kinds:
             return kinds
@@ -255,7 +364,7 @@ def _definitions(statement: Statement) -> Iterator[tuple[Sym, Expr]]:
         case When(_, then, otherwise):
             for inner in (*then, *otherwise):
                 yield from _definitions(inner)
-        case Loop(_, _, body):
+        case Loop(_, _, body) | EachAxis(_, _, body):
             for inner in body:
                 yield from _definitions(inner)
         case Draw():

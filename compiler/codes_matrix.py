@@ -1,0 +1,90 @@
+"""Messages about matrices, the cases of a tensor and its axes."""
+
+from __future__ import annotations
+
+from thetaprime.codes_text import Code
+
+MATRIX_CODES: dict[str, Code] = {
+    "needs-matrix": Code(
+        "`{name}` takes {wanted}", "`{text}` is {type}",
+        reason="A tensor is a matrix where the spec says how it is seen: `param X : "
+               "matrix[rows, cols]`, or `view x as matrix[rows, rest]`."),
+    "shape-mismatch": Code(
+        "the shapes do not fit: {shapes}", "{why}",
+        reason="Axes have names, and shapes fit where the names are the same: no number is needed "
+               "to see that `A @ B` wants the rows of B to be the columns of A."),
+    "needs-outer": Code(
+        "`{left}` and `{right}` make no matrix by themselves", "{types}",
+        ("`outer(r, c)` is the matrix of a column r and a row c",),
+        reason="A vector goes into a matrix that has its axis; two vectors make one by `outer` "
+               "only."),
+    "ambiguous-axis": Code(
+        "`{text}` could lie along the rows or the columns of {type}", "{own}",
+        ("`diag(v)` puts it on the diagonal, `outer(v, v)` makes a matrix of it",),
+        reason="Vectors go into matrices by the name of their axis, and this one stands twice."),
+    "over-twice": Code(
+        "`{text}` has the axis `{axis}` twice", "over which of them?",
+        ("`tr(A)` sums the diagonal, `diagonal(A)` is it; `A @ v` sums rows with weights",),
+        reason="A reduction over an axis needs one axis of that name."),
+    "square-power": Code(
+        "`^` works entry by entry, on a matrix too", "the power of each entry",
+        ("`A @ A` is the square of the matrix, `mpow(A, p)` a power of a symmetric one; if entries "
+         "are meant, write `A*A`",),
+        reason="Papers write the same for both.", severity="warning"),
+    "identity-size": Code(
+        "nothing says how large this `I` is", "an identity of which size?",
+        ("add it to a matrix, `L + eps*I`, or give it to a state: `state L : matrix[rows, rows] = "
+         "eps*I`",),
+        reason="`I` takes its shape from the other side of its operation, or from what it "
+               "defines."),
+    "view-rank": Code(
+        "not every tensor here can be seen as {type}", "for tensors of rank {wanted}",
+        reason="A view names axes, and a tensor must have them."),
+    "view-twice": Code(
+        "the tensors are seen in two ways here", "another `view`, or a `param` with a type, is in "
+        "force already", ("keep one of them, or put them into `case`s of their own",),
+        reason="A view holds for the whole spec, or for the case in which it stands."),
+    "not-the-parameter": Code(
+        "`{name}` is not the parameter", "this sees tensors of `{point}`",
+        ("`view {point} as matrix[rows, rest]`, `for axis a of {point}:`",),
+        reason="Views and axes are those of the tensors of the model, and of all that varies as "
+               "they do."),
+    "case-gap": Code(
+        "`{name}` is defined for some tensors only", "{why}",
+        ("add `otherwise:`, or read it in a `case` with the same condition",),
+        reason="Every tensor needs a step, and what is read must be there."),
+    "case-overlap": Code(
+        "a tensor can take both of these cases", "for example {example}",
+        ("let the conditions exclude each other, or end with `otherwise:`",),
+        reason="Cases are unordered, so that a tensor can take one of them only."),
+    "case-condition": Code(
+        "`{text}` is not known of a tensor before anything runs", "not a fact about a tensor",
+        ("`rank`, an axis that the case's `view` names, or `path ~ \"*embed*\"`",),
+        reason="Which case a tensor takes is decided once, by its shape and its path."),
+    "case-item": Code(
+        "this cannot stand in `{where}`", "not here",
+        ("equations, states, constants and blocks can",),
+        reason="Cases and axes hold what differs from tensor to tensor; hyperparameters and claims "
+               "are the spec's."),
+    "stray-otherwise": Code(
+        "`otherwise` has no `case` before it", "otherwise than what?",
+        ("`case rank >= 2:` first",),
+        reason="`otherwise` is for the tensors that the cases before it leave."),
+    "axis-nested": Code(
+        "the axes of a tensor are already gone through here", "an axis inside of an axis",
+        ("put this `for axis` or `fold` beside the other one",),
+        reason="Each axis has its own quantities; there are none for pairs of axes."),
+    "axis-only": Code(
+        "`{name}` is one for each axis of a tensor", "which axis?",
+        ("read it in a `for axis` block or in a `fold` over axes; what leaves such a block varies "
+         "along its axis: vector[a], matrix[a, a]",),
+        reason="Tensors have axes, and their number differs from tensor to tensor."),
+    "axis-state": Code(
+        "`{name}` is kept once for each axis, so that it varies along `{axis}`", "this is {type}",
+        ("`state {name} : matrix[{axis}, {axis}] = ...`, or `vector[{axis}]`",),
+        reason="States of `for axis` are families of vectors and matrices along the axis."),
+    "many-results": Code(
+        "`{text}` does not give {count} results", "{count} names for it",
+        ("`Q, R = qr(A)`, `lam, Q = eigh(A)`, `U, s, V = svd(A)`",),
+        reason="Only these operations have several results."),
+}
