@@ -105,7 +105,7 @@ def _ended(lines: list[str], names: Sequence[str], values: Sequence[str]) -> lis
     that is all it does."""
     last = _renamed(names, values)
     left, _, right = "".join(last).partition(" = ")
-    if last and lines and lines[-1].startswith(f"{right} = "):
+    if last and right not in names and lines and lines[-1].startswith(f"{right} = "):
         return [*lines[:-1], left + lines[-1].removeprefix(right)]
     return lines + last
 

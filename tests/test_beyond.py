@@ -25,6 +25,12 @@ def _cases() -> Iterator[Any]:
 
 
 CASES = list(_cases())
+# Directions that follow a random start by orthogonal iteration: rounding grows from step to step.
+LOOSE = {"saddle-free-newton": 1e-6}
+
+
+def _tol(name: str) -> float:
+    return LOOSE.get(name, 1e-10)
 
 
 def test_every_shipped_spec_is_tested() -> None:
@@ -36,13 +42,13 @@ def test_every_shipped_spec_is_tested() -> None:
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
     given = choice | given_to(tp.load(name), choice)
-    compare(run_numpy(name, **given), run_interpreter(name, **given), 1e-10)
+    compare(run_numpy(name, **given), run_interpreter(name, **given), _tol(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
     given = choice | given_to(tp.load(name), choice)
-    compare(run_jax(name, **given), run_interpreter(name, **given), 1e-10)
+    compare(run_jax(name, **given), run_interpreter(name, **given), _tol(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
@@ -51,4 +57,4 @@ def test_points_to_evaluate_follow_the_interpreter(name: str, choice: dict[str, 
     given = choice | given_to(optimizer, choice)
     if optimizer.step(**choice).evaluate is not None:
         compare(run_numpy(name, evaluate=True, **given),
-                run_interpreter(name, evaluate=True, **given), 1e-10)
+                run_interpreter(name, evaluate=True, **given), _tol(name))

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
+from thetaprime.check.direction import on_bowl
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.interpret import Memory, advance, evaluation, start
 from thetaprime.ir import Draw, Step, reads
 from thetaprime.numbers import EXACT, FLOAT, Field
+from thetaprime.signature import asks_more
 
 IRRATIONAL = {"sqrt", "exp", "ln", "sin", "cos", "tanh", "atan", "atan2", "pi"}
 PARAMS = ([[Fraction(1, 3), Fraction(-5, 4)], [Fraction(2), Fraction(-1, 7)]], Fraction(7, 8))
@@ -59,7 +61,12 @@ def run(step: Step, numbers: Field) -> list[list[Any]]:
     history = []
     for k in range(3):
         grads = [numbers.array(np.asarray(g, object) * (Fraction(-2, 3)) ** k) for g in GRADS]
-        params, memory = advance(step, memory, params, grads, given, numbers.number(LOSS), numbers)
+        if asks_more(step):
+            params, memory = advance(step, memory, params, given=given, numbers=numbers,
+                                     asked=on_bowl(step, given))
+        else:
+            params, memory = advance(step, memory, params, grads, given, numbers.number(LOSS),
+                                     numbers)
         history.append(list(params))
     return [*history, list(evaluation(step, memory, params, given, numbers))]
 

@@ -111,7 +111,8 @@ def test_rosenbrock_and_the_quadratic_have_their_minimum_at_zero() -> None:
     assert float(loss({"point": np.float32([1, 1])}, ())) == 0
     assert float(loss({"point": np.float32([-1.2, 1])}, ())) == pytest.approx(24.2)
     quadratic = PROBLEMS["quadratic"](0).loss
-    hessian = np.asarray(jax.hessian(lambda x: quadratic({"point": x}, ()))(np.zeros(100, np.float32)))
+    curvature = jax.hessian(lambda x: quadratic({"point": x}, ()))
+    hessian = np.asarray(curvature(np.zeros(100, np.float32)))
     eigenvalues = np.linalg.eigvalsh(hessian.astype(float))
     assert eigenvalues[0] == pytest.approx(1e-3, rel=1e-2)
     assert eigenvalues[-1] == pytest.approx(1, rel=1e-4)

@@ -17,6 +17,7 @@ import thetaprime as tp
 from tests import references_b as ref
 from tests.references import Rule, per_tensor, whole
 from tests.tree import LEAVES, Tree, compare, gradients, run_interpreter
+from thetaprime.signature import asks_more
 
 FOLDERS = ("averaging", "cautious", "clipping", "dynamics", "layerwise", "mirror", "parameterfree",
            "variance")
@@ -131,7 +132,7 @@ def after(spec: str, grads: list[Tree], **hypers: Any) -> Tree:
 MOVING: dict[str, dict[str, Any]] = {"fromage": {}, "gravity": {"alpha": 0.0}}
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", [n for n in SPECS if not asks_more(tp.load(n).step())])
 def test_no_gradient_no_step_and_no_nan(name: str) -> None:
     """Three steps with zero gradients from the start, then real ones: 0/0 would stay for ever."""
     hypers = MOVING.get(name, {})

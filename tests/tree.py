@@ -46,8 +46,10 @@ def gradients(steps: int = 20) -> list[Tree]:
     return found
 
 
-def load(spec: str) -> tp.Optimizer:
-    """A shipped spec by its name, or a spec by its text."""
+def load(spec: str | tp.Optimizer) -> tp.Optimizer:
+    """A shipped spec by its name, or a spec by its text; one that is loaded stays."""
+    if isinstance(spec, tp.Optimizer):
+        return spec
     return tp.loads(spec) if "\n" in spec else tp.load(spec)
 
 

@@ -6,13 +6,14 @@ row are those of the outer one.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests import references_wrappers as wrappers
 from tests import tree
 from tests.libraries import Made, koz, library, of, timm_
 from tests.matrix_rows import BETAS, History, Row, asked, at, hand
-from tests.references import Rule
+from tests.references import Rule, per_tensor
 
 
 def composed(expression: str) -> str:
@@ -34,7 +35,11 @@ def around(outer: str, inner: str, settings: dict[str, Any], **given: Any) -> Ma
 ADAMW = {"lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "wd": 0.3}
 ADAMW_SPEC = "AdamW with lr = 0.1, b1 = 0.8, b2 = 0.95, eps = 1e-2, wd = 0.3"
 ADAMW_TORCH = {"lr": 0.1, "eps": 1e-2, "weight_decay": 0.3, **BETAS}
+RANGER = "Ranger with lr = 0.1, b1 = 0.8, b2 = 0.95, eps = 1e-2"
 LION_SPEC = "Lion with lr = 0.1, b1 = 0.8, b2 = 0.9, wd = 0.3"
+
+
+RANGER = {"k": 3, "alpha": 0.4, "lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "threshold": 4.5}
 
 
 def _inside(expression: str, rule: Rule, inner: wrappers.Maker, **hypers: Any) -> Row:
@@ -62,10 +67,10 @@ WRAPPERS = [
     _inside(f"Grams({ADAMW_SPEC})", wrappers.grams, wrappers.adamw(**ADAMW)),
     at(composed(f"Grams({ADAMW_SPEC})"), koz("Grams", **ADAMW_TORCH)),
     _inside(f"{ADAMW_SPEC} on centralize", wrappers.centralized, wrappers.adamw(**ADAMW)),
-    hand("ranger", wrappers.ranger, given={"inner": wrappers.radam(0.1, 0.8, 0.95, 1e-2, 5.0)},
-         k=3, alpha=0.4),
+    Row("ranger", "hand", partial(per_tensor, wrappers.ranger, 20, k=3, alpha=0.4,
+                                  inner=wrappers.radam(0.1, 0.8, 0.95, 1e-2, 4.5)), RANGER),
     at("ranger", koz("Ranger", lr=0.1, eps=1e-2, k=3, alpha=0.4, degenerated_to_sgd=True, **BETAS),
-       k=3, alpha=0.4),
+       **RANGER | {"threshold": 5.0}),
 ]
 
 XGRAD = [

@@ -16,14 +16,16 @@ from thetaprime.asking import Asked
 from thetaprime.bowl import Bowl
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Sym
+from thetaprime.flat import Flat
+from thetaprime.guards import holds
 from thetaprime.interpret import advance, hyperparameters, start
 from thetaprime.ir import Equation, Range, Step, statements
-from thetaprime.flat import Flat
 from thetaprime.source import Span
 from thetaprime.syntax import Fact
 
-# Two tensors whose entries differ in sign and size.
+# Two tensors whose entries differ in sign and size, and one for rules that take neither.
 POINT = (np.array([[0.75, -1.5], [0.5, 2.0]]), np.array([-0.625, 1.25, 0.875]))
+LARGER = (np.array([[[0.75, -1.5], [0.5, 2.0]], [[1.25, 0.625], [-0.875, 0.375]]]),)
 
 
 def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
@@ -31,14 +33,15 @@ def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
     if any(h.type.kind == "function" for h in step.hypers):
         return []  # nobody has said what its functions do
     given = {h.name: _inside(h.range) for h in step.hypers if h.default is None}
+    point = [p for p in POINT if holds(step.takes, {"rank": p.ndim}, "")] or LARGER
     with np.errstate(all="ignore"):
-        memory = start(step, POINT, given)
-        moved, _ = advance(step, memory, POINT, given=given, asked=_asked(step, given))
-    change = [m - p for m, p in zip(moved, POINT, strict=True)]
+        memory = start(step, point, given)
+        moved, _ = advance(step, memory, point, given=given, asked=on_bowl(step, given))
+    change = [m - p for m, p in zip(moved, point, strict=True)]
     where = _place(step)
     if not all(np.all(np.isfinite(c)) for c in change):
         return [report("not-finite", step.source, where, point=step.point)]
-    along = sum(float(np.sum(c * p)) for c, p in zip(change, POINT, strict=True))
+    along = sum(float(np.sum(c * p)) for c, p in zip(change, point, strict=True))
     if along > 0:
         return [report("uphill", step.source, where, point=step.point)]
     if not any(np.any(c) for c in change) and not _says_still(flat):
@@ -46,7 +49,7 @@ def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
     return []
 
 
-def _asked(step: Step, given: Mapping[str, float]) -> Asked:
+def on_bowl(step: Step, given: Mapping[str, Any]) -> Asked:
     """|x|^2/2 with as many tasks and fresh batches as the step asks for."""
     numbers = hyperparameters(step, given, 1)
     lengths = {a.name: a.length for a in step.axes}
