@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,7 @@ class Writer:
     like: Sym | None = None
     turn: str = ""
     named: frozenset[str] = frozenset()  # axes of the spec, which are no entries of a tensor
+    views: tuple[tuple[str, ...], ...] = ()  # how the spec sees tensors
 
     def name(self, symbol: Sym) -> str:
         return self.names[symbol]
@@ -44,7 +46,10 @@ class Writer:
         return render(aligned(whole_steps(expr)), self._notation(), least)
 
     def length(self, axis: str) -> str:
-        """The length of a named axis: known before, or a variable of that name."""
+        """The length of a named axis, of ``min(rows, cols)`` too: known before, or a variable of
+        that name."""
+        if axis.startswith("min("):
+            return re.sub(r"(?!min\b)[^\W\d]\w*", lambda word: self.length(word[0]), axis)
         return self.lengths.get(axis) or self.names.get(Sym(axis), axis)
 
     def fact(self, expr: Expr, least: int = 0) -> str:

@@ -17,6 +17,7 @@ from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, 
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
 from thetaprime.scopes import free, outputs
+from thetaprime.types import REST
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ def leaf_lines(
                 inner.append(writer.several(several))
                 done |= {e.target for e in several if e is not None}
         if not nested and writer.like is not None:
-            like = writer.name(writer.like)
-            inner = [*view_lines((s for s, _ in part), inner, like, writer.length), *inner]
+            inner = [*view_lines((s for s, _ in part), inner, writer), *inner]
         if guard is None:
             lines += inner
         elif before is not None and _opposite(before, guard):
@@ -172,7 +172,9 @@ def _each_axis(
             names[symbol] = f"{writer.name(symbol)}[{axis}]"
     for symbol in families:
         names[symbol] = f"{writer.name(symbol)}_{axis}"
-    lengths = {**writer.lengths, axis: f"{writer.name(writer.like)}.shape[{axis}]"}
+    shape = f"{writer.name(writer.like)}.shape"
+    lengths = {**writer.lengths, axis: f"{shape}[{axis}]",
+               REST: f"math.prod({shape}[:{axis}] + {shape}[{axis} + 1:])"}
     inner = replace(writer, names=names, lengths=lengths)
     lines = [f"{writer.name(c.value)} = {writer.filled(c.value, c.start)}" for c in loop.carries]
     lines += [f"{writer.name(s)} = []" for s in families]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.expr import Apply, walk
 from thetaprime.ir import Equation, Statement, reads, statements
 from thetaprime.ops import MANY
 from thetaprime.types import REST, Type, places
+
+if TYPE_CHECKING:
+    from thetaprime.backends.jax_expr import Writer
 
 # An operation as text of its arguments.
 CALLS = {
@@ -45,6 +49,8 @@ def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str
             return f"_unfold({args[0]}, {expr.over[0]})"
         case "refold":
             return f"_refold({args[0]}, {expr.over[0]}, {like}.shape)"
+        case "along":
+            return f"_along({args[0]}, {expr.over[0]}, {like}.shape)"
         case "eye":
             return f"jnp.eye({length(kind.axes[0])}, dtype={like}.dtype)"
         case "take":
@@ -92,25 +98,26 @@ def _last(kind: Type, axis: str) -> int:
     return len(kind.axes) - 1 - kind.axes[::-1].index(axis)
 
 
-def view_lines(
-    body: Iterable[Statement], lines: Iterable[str], like: str, length: Callable[[str], str]
-) -> list[str]:
-    """The lengths of the axes of the views in a body as variables, where its lines read them."""
-    views = dict.fromkeys(
-        node.over for s in statements(body) for e in reads(s) for node in walk(e)
-        if isinstance(node, Apply) and node.op in ("view", "unview"))
+def view_lines(body: Iterable[Statement], lines: Iterable[str], writer: Writer) -> list[str]:
+    """The lengths of the axes of views as variables, where the lines of a body read them; an axis
+    is that of the view in which the body sees tensors."""
+    assert writer.like is not None
+    shape = f"{writer.name(writer.like)}.shape"
+    here = (node.over for s in statements(body) for e in reads(s) for node in walk(e)
+            if isinstance(node, Apply) and node.op in ("view", "unview"))
     words = set(re.findall(r"\w+", "\n".join(lines)))
-    made = []
-    for view in views:
-        names = [length(a) if length(a) in words else "_" for a in view]
+    made: list[str] = []
+    for view in dict.fromkeys((*here, *writer.views)):
+        names = [name if (name := writer.length(a)) in words else "_" for a in view]
+        words -= set(names)
         if set(names) == {"_"}:
             continue
         if REST not in view:
-            made.append(f"{', '.join(names)} = {like}.shape")
+            made.append(f"{', '.join(names)} = {shape}")
             continue
         found = places(view)
-        pairs = [(name, f"math.prod({like}.shape[{_slice(found[a])}])" if a == REST
-                  else f"{like}.shape[{found[a].start}]")
+        pairs = [(name, f"math.prod({shape}[{_slice(found[a])}])" if a == REST
+                  else f"{shape}[{found[a].start}]")
                  for name, a in zip(names, view, strict=True) if name != "_"]
         made.append(f"{', '.join(n for n, _ in pairs)} = {', '.join(text for _, text in pairs)}")
     return made
@@ -118,6 +125,7 @@ def view_lines(
 
 def _slice(place: slice) -> str:
     return f"{place.start or ''}:{'' if place.stop is None else place.stop}"
+
 
 HELPERS = {
     "_svd": '''
@@ -136,6 +144,11 @@ def _refold(a, axis, shape):
     """The tensor of a shape of which `a` is the matrix that `_unfold` made."""
     rest = (*shape[:axis], *shape[axis + 1:])
     return jnp.moveaxis(jnp.reshape(a, (shape[axis], *rest)), 0, axis)
+''',
+    "_along": '''
+def _along(v, axis, shape):
+    """In every entry of a tensor of a shape the number of its place along the axis."""
+    return jnp.broadcast_to(jnp.expand_dims(v, tuple(range(1, len(shape) - axis))), shape)
 ''',
     "_polar": '''
 def _polar(a):

@@ -96,7 +96,8 @@ def make_plan(step: Step) -> Plan:
     factory = factory_name(step.name)
     found = [s for s in found if s not in (Sym("rank"), Sym("path"))]
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
-    writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes))
+    writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes),
+                    views=step.views)
     return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
 
 

@@ -20,7 +20,8 @@ def along(expr: Apply, args: list[Any], lengths: Mapping[str, int]) -> Any:
     rest = args[1:]
     if not isinstance(args[0], list):
         return _ONE[expr.op](args[0], place, *rest)
-    return [_ONE[expr.op](a, place, *(r[k] if isinstance(r, list) else r for r in rest))
+    return [None if a is None else
+            _ONE[expr.op](a, place, *(r[k] if isinstance(r, list) else r for r in rest))
             for k, a in enumerate(args[0])]
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from thetaprime.cases import Arm, Join, guards_of, seen, seen_in
-from thetaprime.diagnostics import report
 from thetaprime.expand import Expander
 from thetaprime.expr import Expr, Sym
 from thetaprime.guards import conjoined
@@ -18,7 +17,7 @@ from thetaprime.tables import Axes, CaseArm, Cases, Line, Tables
 from thetaprime.types import REST
 
 if TYPE_CHECKING:
-    from thetaprime.statements import Program
+    from thetaprime.statements import Program, RawState
 
 Kept = StateDecl | ConstDecl
 
@@ -42,14 +41,8 @@ class Blocks:
         match line:
             case Cases():
                 return self._cases(line, source, guard)
-            case Axes(axis, states, lines, span):
-                before = len(self.program.states)
+            case Axes(axis, states, lines):
                 body = self._alone(states, lines, source, (axis, REST), None)
-                for state in self.program.states[before:]:
-                    if state.type is not None and axis not in state.type.axes:
-                        self.program.problems.append(report(
-                            "axis-state", source, state.span, name=state.name, axis=axis,
-                            type=str(state.type)))
                 return [EachAxis(axis, (), tuple(body), source)]
             case _:
                 return self.line(line, source)
@@ -88,11 +81,8 @@ class Blocks:
         program.body, expander.states, expander.equations, expander.known = outside
         return body
 
-    def _for_some(self, state: object, arm: CaseArm, guard: Expr) -> object:
+    def _for_some(self, state: RawState, arm: CaseArm, guard: Expr) -> RawState:
         """A state that only the tensors of an arm have, starting as they are seen there."""
-        from thetaprime.statements import RawState
-
-        assert isinstance(state, RawState)
         start = state.start if isinstance(state.start, Draw) else seen(state.start, arm.view)
         return replace(state, start=start, guard=conjoined(guard, state.guard))
 

@@ -74,8 +74,7 @@ def find_calls(outer: Flat, name: str, point: str, gradient: str, where: Span) -
         for expr in _own(place.line):
             for node, above in _nodes(expr):
                 base, dot, what = node.op.partition(".")
-                if base not in handles or (dot and what == "" ) or (
-                        base != name and what != "step"):
+                if base not in handles or (base != name and what != "step"):
                     continue
                 if place.bad:
                     problems.append(report("base-in-loop", place.source, node.span, name=base,
@@ -103,9 +102,9 @@ def _places(item: Item, source: Source, conditional: bool = False) -> Iterator[_
         case EquationLine() | Many() | Hold():
             yield _Place(item, source, conditional, "")
         case LoopBlock():
-            yield _Place(item, source, conditional, "a loop, whose turns are many")
+            yield _Place(item, source, conditional, "a loop, which has many turns")
         case _:
-            yield _Place(item, source, conditional, "no equation of the step")
+            yield _Place(item, source, conditional, "a line that is no equation of the step")
 
 
 def _own(line: Item) -> Iterator[Expr]:

@@ -64,6 +64,8 @@ class Join:
                 inner = Sym(self.fresh(stem), span=symbol.span, spelled=str(symbol))
                 self.new(symbol, inner)
                 names[k][symbol] = inner
+                if not symbol.prime:  # a value of a loop has a next one
+                    names[k].setdefault(replace(symbol, prime=True), replace(inner, prime=True))
             joins.append(self._joined(symbol, where, arms, names, source))
         body = [guarded(renamed(s, names[k]), arm.guard)
                 for k, arm in enumerate(arms) for s in arm.body]
@@ -191,7 +193,7 @@ def check_guards(
     guards: dict[Sym, Expr] = {}
     for statement in body:
         for symbol in outputs(statement):
-            guard = guard_of(statement, symbol)
+            guard = _guard_at(statement, symbol)
             if guard is not None:
                 guards[symbol] = guard
     for name, guard in states.items():
@@ -202,12 +204,17 @@ def check_guards(
             yield from _read_elsewhere(statement, guards)
 
 
-def guard_of(statement: Statement, symbol: Sym) -> Expr | None:
-    """The guard under which a statement defines a symbol; a block's are those of its insides."""
+def guard_of(statement: Statement) -> Expr | None:
+    """The tensors that a statement is for; a block's insides say it for themselves."""
+    return None if isinstance(statement, When) else statement.guard
+
+
+def _guard_at(statement: Statement, symbol: Sym) -> Expr | None:
+    """The guard under which a statement defines a symbol."""
     if not isinstance(statement, When):
         return statement.guard
     inner = (s for s in (*statement.then, *statement.otherwise) if symbol in outputs(s))
-    return next((guard_of(s, symbol) for s in inner), None)
+    return next((_guard_at(s, symbol) for s in inner), None)
 
 
 def _read_elsewhere(

@@ -6,7 +6,7 @@ from thetaprime.codes_text import Code
 
 COMPOSE_CODES: dict[str, Code] = {
     "spec-count": Code(
-        "`{name}` takes {wanted}, and {given} is given", "{given} given here",
+        "`{name}` takes {wanted}, and {given} given", "takes {wanted}",
         reason="`optimizer NAME(base)` is an optimizer only around another one."),
     "wrong-kind": Code(
         "`{name}` is {kind}, where {wanted} is wanted", "{kind}",
@@ -58,7 +58,7 @@ COMPOSE_CODES: dict[str, Code] = {
         reason="Every tensor of a model needs an optimizer."),
     "route-overlap": Code(
         "two arms take {tensor}", "also taken by `{first}`",
-        ("`and not {first}`: each tensor goes to one optimizer",),
+        ("`and not ({first})`: each tensor goes to one optimizer",),
         reason="The order of equations and arms never matters."),
     "route-shape": Code(
         "`{name}` is for matrices, and would get {tensor}", "not only matrices",

@@ -47,7 +47,7 @@ def composed(outer: Flat, parameter: str, base: Flat, span: Span) -> Flat:
     one = inner(base)
     if calls[0].conditional or len(calls) > 1:
         _plainly_called(one, calls[0])
-    handles = {c.after for c in calls}
+    handles = {c.after for c in calls} - {parameter}
     taken = own_names(outer.parts) - handles
     writer = Writer(outer, parameter, one, Names(parameter, taken), calls)
     return joined(outer, base, writer.parts(), writer.shared)

@@ -18,6 +18,7 @@ from thetaprime.draws import draw
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import (
     Draw,
+    EachAxis,
     Equation,
     First,
     Loop,
@@ -27,8 +28,21 @@ from thetaprime.ir import (
     When,
     asks_gradient,
 )
+from thetaprime.matrices import (
+    each_axis,
+    fact,
+    facts,
+    families,
+    is_fact,
+    length,
+    own_axes,
+    refuse,
+    started,
+    structure,
+    takers,
+)
 from thetaprime.numbers import FLOAT, Array, Field
-from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
+from thetaprime.ops import ALONG, LINEAR, OPS, ORACLES, REDUCTIONS, STRUCTURE, is_reduction
 from thetaprime.storage import kept
 from thetaprime.types import Extent, Type
 
@@ -58,13 +72,20 @@ class Run:
     seed: int = 0
     asked: Asked | None = None
     turn: int = 0  # of all loops around, counted together
+    paths: Sequence[str] = ()
+    active: frozenset[int] = frozenset()  # the tensors for which something is computed
+    axis: tuple[str, int] | None = None  # the axis of each tensor inside of `EachAxis`
+
+    def only(self, guard: Expr | None) -> Run:
+        """The evaluation for the tensors that satisfy a guard; it shares what symbols are."""
+        return self if guard is None else replace(self, active=takers(self, guard))
 
     def value(self, expr: Expr) -> Value:
         """The value of a typed expression."""
         if isinstance(expr, Num):
             return self.numbers.array(self.numbers.number(expr.value))
         if isinstance(expr, Sym):
-            return self.env[expr]
+            return fact(self, expr) if expr not in self.env and is_fact(expr) else self.env[expr]
         assert expr.type is not None
         if expr.op in ORACLES:
             return self._ask(expr)
@@ -72,7 +93,9 @@ class Run:
             return self._extern(expr)
         if expr.op in ALONG:
             return along(expr, [self.value(a) for a in expr.args], self.lengths())
-        if expr.over:
+        if expr.op in LINEAR or expr.op in STRUCTURE:
+            return structure(self, expr)
+        if is_reduction(expr):
             return self._reduce(expr)
         if expr.type.extent is Extent.SCALAR:
             return self._apply(expr, [self._one(a, expr.type, None) for a in expr.args])
@@ -80,7 +103,7 @@ class Run:
         return [
             self._apply(expr, [self._placed(v, a, expr.type, leaf)
                                for v, a in zip(known, expr.args, strict=True)])
-            for leaf in range(len(self.shapes))]
+            if leaf in self.active else None for leaf in range(len(self.shapes))]
 
     def _ask(self, expr: Apply) -> Value:
         if self.asked is None:
@@ -96,7 +119,7 @@ class Run:
         if not any(isinstance(a, list) for a in args):
             return self.numbers.array(function(*args))
         return [self.numbers.array(function(*(a[k] if isinstance(a, list) else a for a in args)))
-                for k in range(len(self.shapes))]
+                if k in self.active else None for k in range(len(self.shapes))]
 
     def lengths(self) -> dict[str, int]:
         """The lengths of the named axes that are known before the step runs."""
@@ -169,32 +192,43 @@ class Run:
         if over not in ("model", "tensor"):
             where = arg.type.axes.index(over)
             if isinstance(value, list):
-                return [self._array(function(v, (where,)), ()) for v in value]
+                return [None if v is None else self._array(function(v, (where,)), ())
+                        for v in value]
             return self._array(function(value, (where,)), ())
         if isinstance(value, list):
-            parts = [self._array(function(v, tuple(range(axes, v.ndim))), ()) for v in value]
+            assert expr.type is not None
+            own = own_axes(arg.type, expr.type)
+            parts = [None if k not in self.active else
+                     self._array(function(v, (*own, *range(axes, v.ndim))), ())
+                     for k, v in enumerate(value)]
             if over == "tensor":
                 return parts
-            stacked = np.stack(parts) if parts else np.zeros((0,), self.numbers.dtype)
-            combine = COMBINE[REDUCTIONS[expr.op].combine]
-            return self._array(combine(stacked, (0,)), ())
+            known = [p for p in parts if p is not None]
+            combine = REDUCTIONS[expr.op]
+            if not known:
+                return self.numbers.array(EMPTY[combine.combine])
+            return self._array(COMBINE[combine.combine](np.stack(known), (0,)), ())
         return self._array(function(value, ()), ())
 
     def execute(self, body: Sequence[Statement]) -> None:
         """Runs statements in order; what they define is in ``env``."""
         for statement in body:
             match statement:
-                case Equation(target, value):
-                    self.env[target] = self._fitted(self.value(value), value, target)
-                case First(target, value):
+                case Equation(target, value, _, guard):
+                    some = self.only(guard)
+                    self.env[target] = some._fitted(some.value(value), value, target)
+                case First(target, value, _, guard):
                     if self.t == 1:
-                        self.env[target] = self._fitted(self.value(value), value, target)
-                case Draw(target, distribution, args):
-                    self.env[target] = self.drawn(target, distribution, args)
+                        some = self.only(guard)
+                        self.env[target] = some._fitted(some.value(value), value, target)
+                case Draw(target, distribution, args, _, guard):
+                    self.env[target] = self.only(guard).drawn(target, distribution, args)
                 case When(condition, then, otherwise):
                     self.execute(then if np.all(self.value(condition)) else otherwise)
                 case Loop():
-                    self._loop(statement)
+                    self.only(statement.guard)._loop(statement)
+                case EachAxis():
+                    each_axis(self.only(statement.guard), statement)
 
     def _loop(self, loop: Loop) -> None:
         for carry in loop.carries:
@@ -220,30 +254,41 @@ class Run:
         """A value broadcast into the type of what it defines."""
         if kind.extent == target.extent and kind.axes == target.axes:
             return value
-        lengths = self.lengths()
-        sizes = tuple(lengths[a] for a in target.axes)
         if target.extent is Extent.SCALAR:
+            sizes = tuple(self.lengths()[a] for a in target.axes)
             assert not isinstance(value, list)
             return np.broadcast_to(self._align(value, kind, target, None), sizes).copy()
         out = []
         for leaf, shape in enumerate(self.shapes):
+            if leaf not in self.active:
+                out.append(None)
+                continue
             array = value[leaf] if isinstance(value, list) else value
+            sizes = self._sizes(target, leaf)
             full = (*sizes, *shape) if target.extent is Extent.ENTRY else sizes
             out.append(np.broadcast_to(self._align(array, kind, target, leaf), full).copy())
         return out
+
+    def _sizes(self, kind: Type, leaf: int) -> tuple[int, ...]:
+        """The lengths of the axes of a type for one tensor."""
+        known = facts(self, leaf)
+        return tuple(length(a, known) for a in kind.axes)
 
     def drawn(self, target: Sym, distribution: str, args: tuple[Expr, ...]) -> Value:
         """A draw whose key is (seed, name, t, tensor, entry)."""
         assert target.type is not None
         kind = target.type
-        lengths = self.lengths()
-        sizes = tuple(lengths[a] for a in kind.axes)
         if kind.extent is Extent.SCALAR:
+            sizes = tuple(self.lengths()[a] for a in kind.axes)
             given = tuple(self._one(a, kind, None) for a in args)
             return self.numbers.array(draw(distribution, given, self.seed, target.name, self.t,
                                            0, sizes, self.turn))
         out = []
         for leaf, shape in enumerate(self.shapes):
+            if leaf not in self.active:
+                out.append(None)
+                continue
+            sizes = self._sizes(kind, leaf)
             given = tuple(self._one(a, kind, leaf) for a in args)
             full = (*sizes, *shape) if kind.extent is Extent.ENTRY else sizes
             out.append(self.numbers.array(draw(distribution, given, self.seed, target.name,
@@ -257,6 +302,8 @@ REDUCTION: dict[str, Callable[..., Any]] = {
     "all": lambda v, axes: np.all(v, axis=axes), "any": lambda v, axes: np.any(v, axis=axes),
     "size": lambda v, axes: np.prod([v.shape[a] for a in axes], dtype=int),
 }
+# A reduction of the model where no tensor is.
+EMPTY = {"add": 0, "max": -np.inf, "min": np.inf, "and": True, "or": False}
 COMBINE: dict[str, Callable[..., Any]] = {
     "add": REDUCTION["sum"], "max": REDUCTION["max"], "min": REDUCTION["min"],
     "and": REDUCTION["all"], "or": REDUCTION["any"],
@@ -302,20 +349,23 @@ def hyperparameters(
 
 def start(
     step: Step, params: Sequence[Any], given: Mapping[str, Hyperparameter] | None = None,
-    numbers: Field = FLOAT, seed: int = 0,
+    numbers: Field = FLOAT, seed: int = 0, paths: Sequence[str] | None = None,
 ) -> Memory:
-    """The states before the first step, for a list of tensors."""
+    """The states before the first step, for a list of tensors; ``paths`` are their names. Raises
+    WrongTensor for one that the step is not for."""
     point = [numbers.array(p) for p in params]
     env = hyperparameters(step, given or {}, 1, numbers)
     env[Sym(step.point)] = point
-    run = Run(step, numbers, [p.shape for p in point], env, 0, seed)
+    run = _run(step, numbers, point, env, 0, seed, paths=paths)
+    refuse(step, run.shapes, run.paths)
+    along = families(step)
     memory = Memory()
     for state in sorted(step.states, key=lambda s: not s.constant):
         if isinstance(state.start, Draw):
-            value = run.drawn(state.start.target, state.start.distribution, state.start.args)
+            value = run.only(state.guard).drawn(state.start.target, state.start.distribution,
+                                                state.start.args)
         else:
-            assert state.start.type is not None
-            value = run.fitted(run.value(state.start), state.start.type, state.type)
+            value = started(run.only(state.guard), state.start, state.type, along)
         memory.values[state.name] = value
         run.env[Sym(state.name)] = value
     return memory
@@ -325,6 +375,7 @@ def advance(
     step: Step, memory: Memory, params: Sequence[Any], grads: Sequence[Any] | None = None,
     given: Mapping[str, Hyperparameter] | None = None, loss: Any = None,
     numbers: Field = FLOAT, seed: int = 0, asked: Asked | None = None,
+    paths: Sequence[str] | None = None,
 ) -> tuple[Tensors, Memory]:
     """One step: the new tensors and the new memory; nothing given is changed.
 
@@ -345,7 +396,7 @@ def advance(
     if loss is not None:
         env[Sym("loss")] = numbers.array(loss)
     env.update({Sym(n): v for n, v in memory.values.items()})
-    run = Run(step, numbers, [p.shape for p in point], env, t, seed, asked)
+    run = _run(step, numbers, point, env, t, seed, asked, paths)
     with np.errstate(all="ignore"):
         run.execute(step.body)
     values = {s.name: _stored(run, s) for s in step.states}
@@ -354,15 +405,32 @@ def advance(
     return moved, Memory(t, values)
 
 
+def _run(
+    step: Step, numbers: Field, point: Tensors, env: dict[Sym, Value], t: int, seed: int = 0,
+    asked: Asked | None = None, paths: Sequence[str] | None = None,
+) -> Run:
+    """An evaluation for all tensors; without paths they are called by their numbers."""
+    names = paths if paths is not None else [str(k) for k in range(len(point))]
+    return Run(step, numbers, [p.shape for p in point], env, t, seed, asked, 0, names,
+               frozenset(range(len(point))))
+
+
 def _stored(run: Run, state: State) -> Value:
     """What is kept of a state when the step ends."""
     value = run.env[Sym(state.name, not state.constant)]
     if state.storage is None or run.numbers is not FLOAT:
         return value
     if isinstance(value, list):
-        return [kept(v, state.storage, run.seed, state.name, run.t, k)
-                for k, v in enumerate(value)]
+        return [_kept(v, state, run, k) for k, v in enumerate(value)]
     return run.numbers.array(kept(value, state.storage, run.seed, state.name, run.t, 0))
+
+
+def _kept(value: Any, state: State, run: Run, leaf: int) -> Any:
+    """What is kept of one tensor; of a family, of each axis."""
+    assert state.storage is not None
+    if isinstance(value, tuple):
+        return tuple(_kept(v, state, run, leaf) for v in value)
+    return None if value is None else kept(value, state.storage, run.seed, state.name, run.t, leaf)
 
 
 def evaluation(
@@ -377,7 +445,7 @@ def evaluation(
     env[Sym(step.point)] = point
     env[Sym("t")] = numbers.array(memory.t)
     env.update({Sym(n): v for n, v in memory.values.items()})
-    run = Run(step, numbers, [p.shape for p in point], env, memory.t)
+    run = _run(step, numbers, point, env, memory.t)
     assert step.evaluate.type is not None
     value = run.fitted(run.value(step.evaluate), step.evaluate.type, Type())
     assert isinstance(value, list)

@@ -204,6 +204,8 @@ class Step:
     fresh: Expr = field(default_factory=lambda: Num("0"))  # how many fresh batches a step may take
     losses: tuple[str, ...] = ()  # their names, where the problem has several
     tasks: str = ""  # the axis of a family of losses
+    views: tuple[tuple[str, ...], ...] = ()  # how tensors are seen; an axis means the same in all
+    takes: Expr | None = None  # the tensors that the step is for; None: all
 
     def hyper(self, name: str) -> Hyper:
         return next(h for h in self.hypers if h.name == name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from thetaprime.cases import check_guards, guard_of, rank_guard
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
 from thetaprime.check.names import check_distribution, check_symbols, in_order
@@ -21,14 +22,25 @@ from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
 from thetaprime.flat import Flat
-from thetaprime.ir import Axis, Draw, First, Hyper, Loop, State, Statement, Step, statements
+from thetaprime.ir import (
+    Axis,
+    Draw,
+    EachAxis,
+    First,
+    Hyper,
+    Loop,
+    State,
+    Statement,
+    Step,
+    statements,
+)
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.statements import Program, RawState, gather
 from thetaprime.storage import check_stores, with_storage
 from thetaprime.syntax import Function
 from thetaprime.tables import HyperInfo, Tables
-from thetaprime.types import FUNCTION, INTEGER, PER_ENTRY, SCALAR, Extent, Type
+from thetaprime.types import FUNCTION, INTEGER, LENGTH, PER_ENTRY, SCALAR, Extent, Type
 
 Prelude = tuple[tuple[Function, Source], ...]
 
@@ -64,22 +76,26 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     typed = _infer(tables, program, body, hypers)
     result = Sym(tables.point, True)
     keep = reached(typed.body, result, typed.evaluate, typed.states)
-    used = _used(keep, hypers, decide)
+    guards = [g for s in statements(typed.body) if (g := guard_of(s)) is not None]
+    used = _used(keep, hypers, decide, guards)
     step = Step(
         name=flat.name, doc=flat.doc, cites=flat.cites, notes=flat.notes, source=flat.source,
         point=tables.point,
         hypers=(*(_hyper(i, decide) for n, i in hypers.items() if n in used),
                 *(Hyper(n, None, None, FUNCTION, e.span, source=s)
                   for n, (e, s) in tables.externs.items())),
-        axes=tuple(Axis(n, length) for n, length in tables.axes.items()),
+        axes=tuple(Axis(n, length) for n, length in {**tables.axes, **tables.sized}.items()),
         states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
         body=tuple(s for s in typed.body if set(outputs(s)) & keep),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
         fresh=program.fresh, losses=tables.losses, tasks=tables.tasks,
+        views=tuple(sorted(tables.views)),
+        takes=rank_guard(tables.view) if tables.view else None,
     )
     unused = tuple(
-        o for s in typed.body if not isinstance(s, Loop) for o in outputs(s)
-        if o not in keep and o not in program.inherited and not isinstance(s, First))
+        o for s in typed.body if not isinstance(s, Loop | EachAxis) for o in outputs(s)
+        if o not in keep and o not in program.inherited and not isinstance(s, First)
+        and not any(o in some and some & keep for some in program.together))
     return Lowered(step, typed.warnings, tables, used, unused)
 
 
@@ -97,6 +113,7 @@ def _check_names(
     point = tables.point
     given = {Sym(n) for n in (*tables.hypers, "t", tables.gradient, point, "loss")}
     given.add(Sym(point, True))
+    given |= {Sym(n) for n in ("rank", *tables.seen)}
     states = {Sym(s.name) for s in program.states}
     primed = {Sym(s.name, True) for s in program.states if not s.constant}
     # A primed target that is no state is told where it is defined, not where it is read.
@@ -106,10 +123,12 @@ def _check_names(
     for expr, source in program.expressions():
         problems += check_symbols(expr, known, tables.functions, source, point)
     problems += check_claims(tables, known)
+    problems += check_guards(program.body, {s.name: s.guard for s in program.states})
     # A name that `eval` cannot read is told once, whether it is known or not.
     gone = list(check_evaluate(tables, program))
     problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone
-    early = {Sym(n) for n in (*hypers, point)} | {Sym(s.name) for s in program.states if s.constant}
+    early = {Sym(n) for n in (*hypers, point, "rank", *tables.seen)}
+    early |= {Sym(s.name) for s in program.states if s.constant}
     for state in program.states:
         exprs = state.start.args if isinstance(state.start, Draw) else (state.start,)
         for expr in exprs:
@@ -145,6 +164,7 @@ def _infer(
 ) -> _Typed:
     point, draws = tables.point, program.draw_types
     env: dict[Sym, Type] = {
+        Sym("rank"): LENGTH, **{Sym(a): LENGTH for v in tables.views for a in v},
         Sym("t"): INTEGER, Sym(tables.gradient): PER_ENTRY, Sym(point): PER_ENTRY,
         Sym("loss"): SCALAR, **{Sym(n): i.type for n, i in hypers.items()},
     }
@@ -154,21 +174,24 @@ def _infer(
         name: (tuple(read_type(tables, kind, source, PER_ENTRY) for _, kind in extern.arguments),
                read_type(tables, extern.result, source, PER_ENTRY))
         for name, (extern, source) in tables.externs.items()}
-    typing = Typing(env, tables.axes, tables.tasks, externs, program.carried)
+    typing = Typing(env, tables.axes, tables.tasks, externs, program.carried, tables.views,
+                    families=tables.families)
     small = smallest_types(body, starts, typing, point, draws, tables.flat.source)
     kinds = {s.name: s.type or (small[s.name] if s.local else PER_ENTRY) for s in program.states}
     env |= {Sym(n): k for n, k in kinds.items()}
     wanted = {Sym(n, True): k for n, k in kinds.items()} | {Sym(point, True): PER_ENTRY}
-    typing = replace(typing, env=env)
+    typing = replace(typing, env=env, hidden=set(), warnings=[])
     body = infer_statements(body, typing, wanted, point, draws)
-    states = tuple(_state(s, kinds[s.name], typing) for s in program.states)
+    states = tuple(replace(_state(s, kinds[s.name], typing), guard=s.guard)
+                   for s in program.states)
     evaluate = None
     if program.evaluate is not None:
         value, source = program.evaluate
-        evaluate = typing.infer(value, source)
+        evaluate = typing.into(PER_ENTRY, typing.infer(value, source), source)
         typing.fits("eval", PER_ENTRY, evaluate, source)
     _stop(typing.problems)
-    warnings = (*_wide_states(program.states, small), *_frozen(states, hypers))
+    warnings = (*typing.warnings, *_wide_states(program.states, small, typing),
+                *_frozen(states, hypers))
     return _Typed(body, states, evaluate, warnings)
 
 
@@ -179,16 +202,24 @@ def _state(raw: RawState, kind: Type, typing: Typing) -> State:
         return State(raw.name, kind, Draw(replace(start.target, type=kind), start.distribution,
                                           args, raw.source), raw.constant, span=raw.span,
                      source=raw.source)
-    value = typing.infer(start, raw.source)
+    value = typing.into(kind, _begun(typing, kind).infer(start, raw.source), raw.source)
     typing.fits(raw.name, kind, value, raw.source)
     return State(raw.name, kind, value, raw.constant, span=raw.span, source=raw.source)
 
 
-def _wide_states(states: list[RawState], small: Mapping[str, Type]) -> list[Diagnostic]:
+def _begun(typing: Typing, kind: Type) -> Typing:
+    """The typing in which a state starts: a family does so along its axis."""
+    family = next((a for a in kind.axes if a in typing.families), "")
+    return replace(typing, view=(), axis=family) if family else typing
+
+
+def _wide_states(
+    states: list[RawState], small: Mapping[str, Type], typing: Typing
+) -> list[Diagnostic]:
     words = {Extent.SCALAR: "for the model", Extent.TENSOR: "per tensor"}
     return [
         report("wide-state", s.source, s.span, name=s.name, start=_start_text(s),
-               extent=words[small[s.name].extent], type=str(small[s.name]))
+               extent=words[small[s.name].extent], type=typing.shown(small[s.name]))
         for s in states
         if s.type is None and not s.local and not isinstance(s.start, Draw)
         and small[s.name].extent is not Extent.ENTRY]
@@ -221,10 +252,12 @@ SCHEDULED = ("lr", "wd")
 
 
 def _used(
-    keep: frozenset[Sym], hypers: Mapping[str, HyperInfo], decide: Decide
+    keep: frozenset[Sym], hypers: Mapping[str, HyperInfo], decide: Decide, guards: list[Expr]
 ) -> frozenset[str]:
     used = {s.name for s in keep} | decide.used | set(decide.tables.flat.bound)
-    used |= {n for n in decide.tables.axes.values() if isinstance(n, str)}
+    sizes = (*decide.tables.axes.values(), *decide.tables.sized.values())
+    used |= {n for n in sizes if isinstance(n, str)}
+    used |= {s.name for guard in guards for s in symbols(guard)}
     pending = list(used)
     while pending:
         info = hypers.get(pending.pop())

@@ -199,12 +199,13 @@ MANY: dict[str, tuple[str, ...]] = {
     name: tuple(row for row in LINEAR if row.startswith(f"{name}."))
     for name in ("qr", "eigh", "svd")}
 # How a tensor is seen. view and unview: entries as a matrix whose axes `over` names, and back.
-# unfold and refold: as matrix[a, rest], the axis a first, and back. eye: the identity along `over`.
-# case: (guard, value, guard, value, ...). take: `take(A, p over a)`, A with the places p along the
-# last of its axes a. "~": whether the path of a tensor has the form `over`.
+# unfold and refold: as matrix[a, rest], the axis a first, and back. along: vector[a] in every entry
+# of the tensor. eye: the identity along `over`. case: (guard, value, guard, value, ...). take:
+# `take(A, p over a)`, A with the places p along the last of its axes a. "~": whether the path of a
+# tensor has the form `over`. seen: the argument where tensors are seen so (untyped trees only).
 STRUCTURE: dict[str, int] = {
-    "view": 1, "unview": 1, "unfold": 1, "refold": 1, "eye": 0, "case": 2, "take": 2, "~": 1,
-    "seen": 1}
+    "view": 1, "unview": 1, "unfold": 1, "refold": 1, "along": 1, "eye": 0, "case": 2, "take": 2,
+    "~": 1, "seen": 1}
 
 
 # What an oracle takes and gives: a quantity with the shape of the parameters, or of the outputs of

@@ -19,26 +19,19 @@ from thetaprime.source import Source, Span
 from thetaprime.syntax import (
     Arm,
     Binding,
-    CaseBlock,
     Cite,
     Claim,
     Definition,
     Doc,
-    ForAxis,
     HyperLine,
     Later,
     Many,
     Note,
     Route,
     SpecRef,
-    View,
     expressions,
 )
 
-NOT_YET: dict[type, str] = {
-    Many: "operations with several results are", View: "`view` is",
-    CaseBlock: "`case` is",
-    ForAxis: "`for axis` is"}
 ROUTE = "route"
 
 
@@ -122,10 +115,6 @@ def _not_yet(definition: Definition, source: Source) -> Iterator[Diagnostic]:
     for item in definition.items:
         if isinstance(item, Later):
             yield report("not-yet", source, item.span, what=f"`{item.word}` is")
-        elif isinstance(item, Many) and _is_step(item):
-            continue
-        elif type(item) in NOT_YET:
-            yield report("not-yet", source, item.span, what=NOT_YET[type(item)])
         elif isinstance(item, Route) and any(
                 not isinstance(i, Doc | Cite | Note | Claim | Route) for i in definition.items):
             yield report("route-alone", source, item.span)
@@ -216,7 +205,8 @@ def _count(
     wanted = words.get(len(parameters), f"{len(parameters)} optimizers")
     example = ", ".join(("AdamW", "SGD", "Lion")[: len(parameters)])
     hint = f"`{name}({example})`" if parameters else f"`{name}`, or `{name} with lr = 0.1`"
-    return report("spec-count", source, span, name=name, wanted=wanted, given=given or "none",
+    number = {0: "none is", 1: "one is"}.get(given, f"{given} are")
+    return report("spec-count", source, span, name=name, wanted=wanted, given=number,
                   hints=(hint,))
 
 

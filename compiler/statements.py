@@ -68,6 +68,7 @@ class Program:
     holds: list[tuple[Expr, Source]] = field(default_factory=list)
     fresh: Expr = field(default_factory=lambda: Num("0"))
     carried: dict[Sym, Type] = field(default_factory=dict)
+    together: list[frozenset[Sym]] = field(default_factory=list)  # results of one operation
     problems: list[Diagnostic] = field(default_factory=list)
 
     def expressions(self) -> Iterator[tuple[Expr, Source]]:
@@ -284,6 +285,7 @@ def _statement(
         case EquationLine(target, value):
             return [Equation(target, ready(value, source, scope), source)]
         case Many(targets, value):
+            program.together.append(frozenset(targets))
             return several(targets, value, ready(value, source, scope), source, program.problems)
         case BatchLine():
             return []

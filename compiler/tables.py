@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from thetaprime.diagnostics import Diagnostic
@@ -22,7 +23,7 @@ from thetaprime.syntax import (
     Store,
     Train,
 )
-from thetaprime.types import Type
+from thetaprime.types import REST, Type
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,25 @@ class Tables:
     train: tuple[Train, Source] | None = None
     evaluate: tuple[Expr, Source] | None = None
     problems: list[Diagnostic] = field(default_factory=list)
+
+    @property
+    def views(self) -> frozenset[tuple[str, ...]]:
+        """Every way in which tensors are seen."""
+        arms = [arm for line, _ in self.statements for arm in _arms(line)]
+        return frozenset(v for v in (self.view, *(arm.view for arm in arms)) if v)
+
+    @property
+    def families(self) -> frozenset[str]:
+        """The name of the axis in blocks over the axes of a tensor."""
+        return frozenset(self.seen - {a for view in self.views for a in view} - {REST})
+
+
+def _arms(line: Line) -> Iterator[CaseArm]:
+    if isinstance(line, Cases):
+        for arm in line.arms:
+            yield arm
+            for inner in arm.lines:
+                yield from _arms(inner)
 
 
 Named = HyperItem | StateDecl | ConstDecl | AxisDecl | Param | Train | Function | Extern

@@ -35,7 +35,7 @@ def around(outer: str, inner: str, settings: dict[str, Any], **given: Any) -> Ma
 ADAMW = {"lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "wd": 0.3}
 ADAMW_SPEC = "AdamW with lr = 0.1, b1 = 0.8, b2 = 0.95, eps = 1e-2, wd = 0.3"
 ADAMW_TORCH = {"lr": 0.1, "eps": 1e-2, "weight_decay": 0.3, **BETAS}
-RANGER = "Ranger with lr = 0.1, b1 = 0.8, b2 = 0.95, eps = 1e-2"
+RANGER = {"lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "k": 3, "alpha": 0.4}
 LION_SPEC = "Lion with lr = 0.1, b1 = 0.8, b2 = 0.9, wd = 0.3"
 
 
@@ -44,6 +44,13 @@ RANGER = {"k": 3, "alpha": 0.4, "lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "
 
 def _inside(expression: str, rule: Rule, inner: wrappers.Maker, **hypers: Any) -> Row:
     return hand(composed(expression), rule, given={"inner": inner}, **hypers)
+
+
+def _ranger(
+    x: Any, grads: Any, lr: float, b1: float, b2: float, eps: float, threshold: float, k: int,
+    alpha: float,
+) -> Any:
+    return wrappers.ranger(x, grads, wrappers.radam(lr, b1, b2, eps, threshold), k, alpha)
 
 
 WRAPPERS = [

@@ -214,8 +214,28 @@ def _take(typing: Typing, expr: Apply, source: Source) -> Expr:
     return replace(expr, type=kind)
 
 
+def along_axis(typing: Typing, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
+    """Beside a quantity per entry, a vector of `for axis` lies along its axis."""
+    if all(typing.kind(a).extent is not Extent.ENTRY for a in args) or not typing.axis:
+        return args
+    vector = replace(PER_TENSOR, axes=(typing.axis,))
+    return tuple(
+        Apply("along", (a,), (typing.axis,), Type(kind=k.kind), a.span)
+        if (k := typing.kind(a)).extent is vector.extent and k.axes == vector.axes else a
+        for a in args)
+
+
 def check_shapes(typing: Typing, args: tuple[Expr, ...], expr: Apply, source: Source) -> None:
     """Of arguments that work entry by entry, the axes of each lie in those of the largest."""
+    entries = next((a for a in args if typing.kind(a).extent is Extent.ENTRY), None)
+    loose = next((a for a in args if typing.own(typing.kind(a))), None)
+    if entries is not None and loose is not None:
+        typing.problems.append(report(
+            "needs-matrix", source, entries.span, name=expr.op, text=spec_text(entries),
+            type=typing.shown(typing.kind(entries)), hints=_how_to_see(expr, Type()),
+            wanted=f"a matrix beside `{spec_text(loose)}`, which is "
+                   f"{typing.shown(typing.kind(loose))}"))
+        return
     own = [(a, typing.own(typing.kind(a))) for a in args]
     own = [(a, axes) for a, axes in own if axes]
     if len({axes for _, axes in own}) < 2:

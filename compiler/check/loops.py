@@ -10,7 +10,7 @@ from thetaprime.diagnostics import report
 from thetaprime.expr import Expr, Sym
 from thetaprime.ir import Carry, EachAxis, Equation, Loop, Statement
 from thetaprime.scopes import outputs
-from thetaprime.types import BOOLEAN, INTEGER, LENGTH, REST, SCALAR, Type, join
+from thetaprime.types import BOOLEAN, INTEGER, LENGTH, PER_ENTRY, REST, SCALAR, Type, join
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
@@ -44,6 +44,12 @@ def infer_axes(typing: Typing, loop: EachAxis, inner: Callable[[Body], Body]) ->
     typing.hidden -= made
     carries, body = _carried(typing, loop, inner)
     values = {replace(c.value, prime=True) for c in loop.carries}
+    for s in loop.body:
+        for o in outputs(s):
+            kind = typing.env[o]
+            if o.prime and o not in values and loop.axis not in kind.axes:
+                typing.problems.append(report("axis-state", loop.source, o.span, name=o.name,
+                                              axis=loop.axis, type=typing.shown(kind)))
     typing.hidden |= {o for o in made - values if loop.axis not in typing.env[o].axes}
     return replace(loop, carries=carries, body=body)
 
@@ -64,6 +70,8 @@ def _carried(
         grown = [
             typing.carried.get(c.value) or _join(k, typing.env.get(replace(c.value, prime=True)))
             for c, k in zip(loop.carries, kinds, strict=True)]
+        if isinstance(loop, EachAxis):  # what has the axis in one turn has all of them after
+            grown = [PER_ENTRY if loop.axis in k.axes else k for k in grown]
         if grown == kinds:
             break
         kinds = grown

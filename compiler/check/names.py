@@ -12,7 +12,17 @@ from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.foreign_calls import arguments, call_text
 from thetaprime.ir import EachAxis, First, Loop, Statement, When
 from thetaprime.messages import NAME_HABITS
-from thetaprime.ops import ALONG, DISTRIBUTIONS, OPS, ORACLES, ORACLES_LATER, REDUCTIONS
+from thetaprime.ops import (
+    ALONG,
+    DISTRIBUTIONS,
+    LINEAR,
+    MANY,
+    OPS,
+    ORACLES,
+    ORACLES_LATER,
+    REDUCTIONS,
+    STRUCTURE,
+)
 from thetaprime.render import spec_text
 from thetaprime.scopes import free, outputs
 from thetaprime.source import Source, Span
@@ -69,8 +79,7 @@ def _undefined(node: Sym, known: set[Sym], source: Source, point: str) -> Diagno
 
 # Functions of the language that this version does not carry.
 LATER = frozenset((
-    "solve", "inv", "chol", "tri_solve", "qr", "eigh", "svd", "polar", "mpow", "expm", "tr", "diag",
-    "triu", "kron", "unfold", "outer", "argmin", "qp", "root", "eigs", "cg", "mix", "retract",
+    "kron", "argmin", "qp", "root", "eigs", "cg", "mix", "retract",
     "transport", "rgrad", "mirror", "mirror_inv", "breg", "sphere", "choose", "perm"))
 _GIVEN = {"g": "the gradient of this step", "G": "the gradient of this step",
           "t": "the number of this step", "loss": "the loss of this step"}
@@ -83,8 +92,15 @@ def _check_call(
 ) -> list[Diagnostic]:
     op = node.op
     head = Span(node.span.start, node.span.start + len(op))
-    if op in ("@", "T"):
-        return [report("not-yet", source, _operator(node, source), what="matrices are")]
+    if op in STRUCTURE:
+        return _check_structure(node, source, head)
+    if op in MANY:
+        return [report("many-results", source, head, text=spec_text(node), count=1)]
+    if op in LINEAR:
+        wanted = LINEAR[op].arity
+        given = len(node.args)
+        name = op.partition(".")[0]
+        return [] if given == wanted else [bad_call(name, (wanted, wanted), given, source, head)]
     if op == "list":
         return [report("stray-list", source, node.span)]
     if op in ORACLES:
@@ -159,11 +175,13 @@ def bad_call(
                   hints=(f"`{form}`",) if form else ())
 
 
-def _operator(node: Apply, source: Source) -> Span:
-    """The sign of an infix or postfix operation."""
-    start = node.args[0].span.end
-    at = source.text.find(node.op, start, node.span.end)
-    return Span(at, at + len(node.op)) if at >= 0 else node.span
+def _check_structure(node: Apply, source: Source, head: Span) -> list[Diagnostic]:
+    """``unfold(g, a)``, ``refold(M, a)``, ``take(A, p over a)``; the rest the compiler makes."""
+    if node.op not in ("unfold", "refold", "take") or (
+            node.over and len(node.args) == STRUCTURE[node.op]):
+        return []
+    form = {"take": "take(A, p over a)"}.get(node.op, f"{node.op}(g, a)")
+    return [bad_call(node.op, (2, 2), len(node.args), source, head, form)]
 
 
 def _function_hint(

@@ -31,9 +31,10 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
             scope |= branches[0] | branches[1]
             return
         if isinstance(statement, Loop | EachAxis):
-            for own in outputs(statement):
+            for own in (c.value for c in statement.carries):
                 _visit_loop_value(own, statement.source, scope)
-            within = set(scope) - {Sym(c.value.name, True) for c in statement.carries}
+            within = scope if isinstance(statement, EachAxis) else set(scope)
+            within -= {Sym(c.value.name, True) for c in statement.carries}
             values = {c.value.name for c in statement.carries}
             for s in statement.body:
                 if isinstance(s, Equation) and s.target.prime and s.target.name in values:

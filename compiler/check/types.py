@@ -13,6 +13,7 @@ from functools import partial
 from thetaprime.check.asked import infer_asked
 from thetaprime.check.linear import (
     SQUARE,
+    along_axis,
     check_shapes,
     infer_linear,
     infer_structure,
@@ -21,6 +22,7 @@ from thetaprime.check.linear import (
     within,
 )
 from thetaprime.check.loops import infer_axes, infer_loop
+from thetaprime.check.seeing import is_seen, spread, without_views
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When
@@ -70,7 +72,7 @@ class Typing:
         args = tuple(self.infer(a, source) for a in expr.args)
         if is_reduction(expr):
             return self._reduction(replace(expr, args=args), source)
-        args = sized_by_others(self, args)
+        args = along_axis(self, sized_by_others(self, args))
         check_shapes(self, args, expr, source)
         if expr.op == "^" and len(set(self.own(typed(args[0])))) < len(self.own(typed(args[0]))):
             self.warnings.append(report("square-power", source, expr.span))
@@ -120,13 +122,13 @@ class Typing:
         kind = typed(expr)
         if kind.extent is not Extent.TENSOR:
             return expr
-        view = next((v for v in self.views if kind.axes[len(kind.axes) - len(v):] == v), None)
-        if view is None:
-            return expr
-        if isinstance(expr, Apply) and expr.op == "view":
-            return expr.args[0]
-        entries = Type(Extent.ENTRY, kind.axes[: len(kind.axes) - len(view)], kind.kind)
-        return Apply("unview", (expr,), view, entries, expr.span)
+        view = next((v for v in self.views if is_seen(kind, v)), None)
+        return expr if view is None else spread(expr, view)
+
+    def plain(self, expr: Expr) -> Expr:
+        """A matrix that a tensor is seen as, one number per entry where that needs no view."""
+        view = next((v for v in self.views if is_seen(typed(expr), v)), ())
+        return without_views(expr, view)
 
     def into(self, declared: Type, expr: Expr, source: Source) -> Expr:
         """The expression as what it defines: entries spread out, identities of its size."""
@@ -165,6 +167,8 @@ class Typing:
             self._numbers((arg,), source)
         result: Expr = arg
         for over in expr.over:
+            if over in ("tensor", "model"):
+                result = without_views(result, self.view)
             before = typed(result)
             if before.axes.count(over) > 1:
                 self.problems.append(report("over-twice", source, arg.span, text=spec_text(arg),
@@ -268,6 +272,9 @@ def infer_statements(
                 value = typing.infer(value, source)
                 kind = wanted.get(target, typed(value))
                 value = typing.into(kind, value, source)
+                if target not in wanted:
+                    value = typing.plain(value)
+                    kind = typed(value)
                 if target in wanted:
                     if target.name == point and not typed(value).fits(kind):
                         typing.fits(str(target), kind, value, source)
@@ -277,20 +284,20 @@ def infer_statements(
                     else:
                         typing.fits(target.name, kind, value, source)
                 typing.env[target] = kind
-                done.append(Equation(replace(target, type=kind), value, source))
+                done.append(replace(statement, target=replace(target, type=kind), value=value))
             case First(target, value, source):
                 value = typing.infer(value, source)
                 kind = typing.env[target]
                 value = typing.into(kind, value, source)
                 typing.fits(target.name, kind, value, source)
-                done.append(First(replace(target, type=kind), value, source))
-            case Draw(target, distribution, args, source):
+                done.append(replace(statement, target=replace(target, type=kind), value=value))
+            case Draw(target, _, args, source):
                 kind = draws[target]
                 typed_args = tuple(typing.infer(a, source) for a in args)
                 for arg in typed_args:
                     typing.fits(target.name, kind, arg, source)
                 typing.env[target] = kind
-                done.append(Draw(replace(target, type=kind), distribution, typed_args, source))
+                done.append(replace(statement, target=replace(target, type=kind), args=typed_args))
             case When(condition, then, otherwise, source):
                 condition = typing.block_condition(condition, source)
                 then = infer_statements(then, typing, wanted, point, draws)

@@ -1,0 +1,109 @@
+"""Linear algebra on the values of the interpreter: NumPy's in float64; in exact numbers what needs
+no roots, by elimination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from thetaprime.numbers import FLOAT, Array, Field, NotRational
+
+
+def linear(op: str, args: list[Array], numbers: Field, length: int | None = None) -> Array:
+    """The value of an operation of `ops.LINEAR`; ``length`` is that of the axis that a truncated
+    decomposition keeps. Raises NotRational where it has no exact value."""
+    function = _EXACT.get(op)
+    if numbers is FLOAT and op in _FLOAT:
+        function = _FLOAT[op]
+    if function is None:
+        raise NotRational(op)
+    result = function(*args)
+    if length is not None:
+        result = _resized(result, length)
+    return numbers.array(result)
+
+
+def _resized(result: Array, length: int) -> Array:
+    """The first places of the last axis; zeros where there are fewer."""
+    missing = length - result.shape[-1]
+    if missing > 0:
+        return np.pad(result, [(0, 0)] * (result.ndim - 1) + [(0, missing)])
+    return result[..., :length]
+
+
+def _outer(r: Array, c: Array) -> Array:
+    return r[..., :, None] * c[..., None, :]
+
+
+def _solve(a: Array, b: Array) -> Array:
+    """Gauss elimination; the first pivot that is not zero will do in exact numbers."""
+    n = len(a)
+    rows = np.concatenate([a, b.reshape(n, -1)], axis=1).astype(object)
+    for k in range(n):
+        pivot = next((i for i in range(k, n) if rows[i, k] != 0), None)
+        if pivot is None:
+            raise NotRational("solve with a singular matrix")
+        rows[[k, pivot]] = rows[[pivot, k]]
+        rows[k] = rows[k] / rows[k, k]
+        for i in range(n):
+            if i != k:
+                rows[i] = rows[i] - rows[i, k] * rows[k]
+    return np.asarray(rows[:, n:].reshape(b.shape))
+
+
+def _inv(a: Array) -> Array:
+    return _solve(a, np.identity(len(a), int).astype(object))
+
+
+def _triangular(a: Array, b: Array) -> Array:
+    """Forward substitution in the lower triangle."""
+    out = np.zeros(b.shape, a.dtype)
+    for i in range(len(a)):
+        out[i] = (b[i] - a[i, :i] @ out[:i]) / a[i, i]
+    return out
+
+
+def _thin_svd(a: Array) -> Any:
+    return np.linalg.svd(a, full_matrices=False)
+
+
+def _polar(a: Array) -> Array:
+    u, _, vt = _thin_svd(a)
+    return np.asarray(u @ vt)
+
+
+def _mpow(a: Array, p: Array) -> Array:
+    """The power of each eigenvalue of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(a)
+    return np.asarray((vectors * values**p) @ vectors.T)
+
+
+def _expm(a: Array) -> Array:
+    """Scaling and squaring of the Taylor series."""
+    size = float(np.abs(a).sum(axis=0).max(initial=0.0))
+    halvings = max(0, int(np.ceil(np.log2(size))) + 4) if size > 0 and np.isfinite(size) else 0
+    scaled = a / 2.0**halvings
+    term = total = np.identity(len(a))
+    for k in range(1, 19):
+        term = term @ scaled / k
+        total = total + term
+    for _ in range(halvings):
+        total = total @ total
+    return np.asarray(total)
+
+
+_EXACT: dict[str, Callable[..., Any]] = {
+    "@": np.matmul, "T": np.transpose, "outer": _outer, "tr": np.trace, "diag": np.diag,
+    "diagonal": np.diagonal, "triu": np.triu, "solve": _solve, "inv": _inv,
+    "tri_solve": _triangular,
+}
+_FLOAT: dict[str, Callable[..., Any]] = {
+    "solve": np.linalg.solve, "inv": np.linalg.inv, "chol": np.linalg.cholesky, "polar": _polar,
+    "mpow": _mpow, "expm": _expm, "norm2": lambda a: np.linalg.norm(a, 2),
+    "qr.q": lambda a: np.linalg.qr(a)[0], "qr.r": lambda a: np.linalg.qr(a)[1],
+    "eigh.values": lambda a: np.linalg.eigh(a)[0], "eigh.vectors": lambda a: np.linalg.eigh(a)[1],
+    "svd.u": lambda a: _thin_svd(a)[0], "svd.s": lambda a: _thin_svd(a)[1],
+    "svd.v": lambda a: _thin_svd(a)[2].T,
+}
