@@ -34,7 +34,7 @@ class ArrayWriter(Writer):
     def statement(self, statement: Plain) -> list[str]:
         if isinstance(statement, First):
             name = self.name(statement.target)
-            value = numpy_text(self.filled(statement.target, statement.value))
+            value = self.filled(statement.target, statement.value)
             return [f"{name} = {value} if count == 1 else {name}"]
         return [numpy_text(line) for line in super().statement(statement)]
 
@@ -57,7 +57,7 @@ class ArrayWriter(Writer):
         kind = typed(target)
         zero = isinstance(value, Num) and value.value == 0
         if not zero or (kind.extent is not Extent.ENTRY and not kind.axes):
-            return super().filled(target, value)
+            return numpy_text(super().filled(target, value))
         dims = [self.length(a) for a in kind.axes]
         dtype = "dtype"
         if self.like is not None:

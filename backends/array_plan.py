@@ -107,7 +107,7 @@ def make_plan(step: Step) -> Plan:
     lengths = {a.name: str(a.length) if isinstance(a.length, int) else names[Sym(a.length)]
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}
     named = frozenset(a.name for a in step.axes)
-    writer = ArrayWriter(names, lengths, named=named)
+    writer = ArrayWriter(names, lengths, named=named, views=step.views)
     return Plan(step, writer, update.segments, update.results, start, evaluate, asks_more(step))
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from thetaprime.backends.array_expr import ArrayWriter, numpy_text
+from thetaprime.backends.array_expr import ArrayWriter
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_leaf import Regions, leaf_lines
 from thetaprime.backends.jax_oracles import batch_text
@@ -139,7 +139,7 @@ def _loop(loop: Loop, body: list[str], stop: Sequence[str], writer: ArrayWriter)
 
 def _start(carry: Carry, writer: ArrayWriter) -> str:
     if typed(carry.value).extent is Extent.SCALAR or writer.like is not None:
-        return numpy_text(writer.filled(carry.value, carry.start))
+        return writer.filled(carry.value, carry.start)
     return writer.show(carry.start)
 
 

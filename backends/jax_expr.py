@@ -16,12 +16,12 @@ from thetaprime.backends.jax_align import (
     typed,
     whole_steps,
 )
-from thetaprime.backends.jax_matrices import text_of
+from thetaprime.backends.jax_matrices import length_text, text_of
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, First
 from thetaprime.ops import ALONG, OPS, REDUCTIONS
 from thetaprime.render import ATOM, Notation, render
-from thetaprime.types import SCALAR, Extent, join
+from thetaprime.types import SCALAR, Extent, join, places
 
 Plain = Equation | First | Draw
 
@@ -54,9 +54,13 @@ class Writer:
 
     def fact(self, expr: Expr, least: int = 0) -> str:
         """A condition on what is known of a tensor before anything runs, as Python says it."""
+        shape = "" if self.like is None else f"{self.name(self.like)}.shape"
+        known = {Sym(axis): length_text(shape, place)
+                 for view in self.views for axis, place in places(view).items()}
         return render(expr, replace(
             self._notation(), infix={**self._notation().infix, "and": " and ", "or": " or "},
-            prefix={"neg": "-", "not": "not "}), least)
+            prefix={"neg": "-", "not": "not "},
+            symbol=lambda s: known.get(s) or self.symbol(s)), least)
 
     def symbol(self, symbol: Sym) -> str:
         """The name of a quantity, or what a tensor itself says."""

@@ -115,16 +115,20 @@ def view_lines(body: Iterable[Statement], lines: Iterable[str], writer: Writer) 
         if REST not in view:
             made.append(f"{', '.join(names)} = {shape}")
             continue
-        found = places(view)
-        pairs = [(name, f"math.prod({shape}[{_slice(found[a])}])" if a == REST
-                  else f"{shape}[{found[a].start}]")
-                 for name, a in zip(names, view, strict=True) if name != "_"]
+        pairs = [(name, length_text(shape, place))
+                 for name, place in zip(names, places(view).values(), strict=True) if name != "_"]
         made.append(f"{', '.join(n for n, _ in pairs)} = {', '.join(text for _, text in pairs)}")
     return made
 
 
-def _slice(place: slice) -> str:
-    return f"{place.start or ''}:{'' if place.stop is None else place.stop}"
+def length_text(shape: str, place: slice) -> str:
+    """The length of the axes of a view that stand for a place of the shape."""
+    if place.stop is not None and place.stop - place.start == 1:
+        return f"{shape}[{place.start}]"
+    if (place.start, place.stop) == (-1, None):
+        return f"{shape}[-1]"
+    stop = "" if place.stop is None else place.stop
+    return f"math.prod({shape}[{place.start or ''}:{stop}])"
 
 
 HELPERS = {

@@ -139,7 +139,7 @@ def _count(number: int, word: str) -> str:
 
 @cli.command()
 @click.argument("spec")
-@click.option("--expanded", is_flag=True, help="Print the flat step, every function written out.")
+@click.option("--expanded", is_flag=True, help="Print the flat step: no parts from other specs.")
 def show(spec: str, expanded: bool) -> None:
     """Show a spec: its text, hyperparameters, states and needs."""
     from thetaprime import describe

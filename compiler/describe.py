@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
+from thetaprime.cases import guard_of
 from thetaprime.collect import range_text
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
+from thetaprime.format import flat_text
 from thetaprime.ir import (
     Draw,
     EachAxis,
@@ -22,6 +24,7 @@ from thetaprime.ir import (
     reads,
     statements,
 )
+from thetaprime.ops import ORACLES
 from thetaprime.optimizer import Optimizer
 from thetaprime.render import spec_text
 from thetaprime.signature import asks_more, signature, whole
@@ -145,8 +148,11 @@ def _terms(value: Expr) -> Iterator[Expr]:
 
 
 def expanded(optimizer: Optimizer) -> str:
-    """The step with inheritance resolved and functions written out, in the notation of specs."""
+    """The step with inheritance and composition resolved, in the notation of specs. Functions are
+    written out, but for steps that loop, ask the problem for more or treat tensors differently."""
     step = optimizer.step()
+    if not _formulas_only(step):
+        return flat_text(optimizer.flat).rstrip()
     first = {s.target.name: s for s in statements(step.body) if isinstance(s, First)}
     lines = [f"optimizer {step.name}"]
     lines += [f'  "{step.doc}"'] if step.doc else []
@@ -161,6 +167,17 @@ def expanded(optimizer: Optimizer) -> str:
     if step.evaluate is not None:
         lines += ["", f"  eval {spec_text(step.evaluate)}"]
     return "\n".join(lines)
+
+
+def _formulas_only(step: Step) -> bool:
+    """Whether the IR says all in equations, draws and blocks that hold for every tensor."""
+    body = list(statements(step.body))
+    exprs = [e for s in body for e in reads(s)]
+    asked = any(isinstance(n, Apply) and (n.op in ORACLES or n.op == "extern")
+                for e in exprs for n in walk(e))
+    kept = any(s.guard is not None or s.storage is not None for s in step.states)
+    turned = any(isinstance(s, Loop | EachAxis) or guard_of(s) is not None for s in body)
+    return not (asked or kept or turned or step.views)
 
 
 def _hyper(hyper: Hyper) -> str:
@@ -195,22 +212,20 @@ def _body(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
                 yield f"{indent}{target} ~ {_draw(statement)}"
             case First():
                 continue
-            case Loop(carries, turns, inner):
-                names = ", ".join(c.value.name for c in carries)
-                starts = ", ".join(f"{c.value} = {spec_text(c.start)}" for c in carries)
-                left = names if len(carries) == 1 else f"({names})"
-                yield f"{indent}{left} = iterate {spec_text(turns)} from {starts}:"
-                yield from _body(inner, indent + "  ")
-                if statement.until is not None:
-                    yield f"{indent}  until {statement.until}"
-            case EachAxis(axis, _, inner):
-                yield f"{indent}for axis {axis} of x:"
-                yield from _body(inner, indent + "  ")
             case When():
-                yield f"{indent}if {spec_text(statement.condition)}:"
+                yield f"{indent}{_block_head(statement)}:"
                 yield from _body(statement.then, indent + "  ")
                 yield f"{indent}else:"
                 yield from _body(statement.otherwise, indent + "  ")
+
+
+def _block_head(block: When) -> str:
+    """``every n from k`` for a block that is due so, ``if`` for the others."""
+    match block.condition:
+        case Apply("and", (Apply(">=", (_, start)), Apply("==", (Apply("mod", (_, period)), _)))) \
+                if block.rare:
+            return f"every {spec_text(period)} from {spec_text(start)}"
+    return f"if {spec_text(block.condition)}"
 
 
 def _draw(draw: Draw) -> str:
