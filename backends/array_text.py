@@ -123,6 +123,8 @@ def _unzip(rows, results):
     **{name: numpy_text(*jax_helpers(f"{name}(")) for name in (
         "_sum", "_max", "_min", "_all", "_any", "_default", "_entries", "_tall", "_shifted")},
     **{name: numpy_text(text) for name, text in MATRICES.items()},
+    "_fits_all": numpy_text(MATRICES["_fits_all"]).replace(
+        "jax.tree.leaves(params)", "(x for _, x, _ in _walk(params, {}, ''))"),
     "_expm": '''
 def _expm(a):
     """The exponential of a matrix, by scaling and squaring with a Pade approximant of order 13

@@ -221,6 +221,8 @@ class Writer:
         if not entries and set(have.axes) == set(want.axes):
             return self.show(placed_in(value, want))
         like = self.name(self.like) if self.like is not None else ""
+        if not want.axes and isinstance(value, Num) and value.value == 0:
+            return f"jnp.zeros_like({like})"
         if not want.axes:
             return f"jnp.full_like({like}, {self.show(value)})"
         dims = [self.length(a) for a in want.axes]

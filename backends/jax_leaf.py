@@ -6,7 +6,8 @@ string of Python there: a guard is a plain ``if``, and an axis a turn of a plain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -14,10 +15,10 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
 from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
-from thetaprime.expr import Apply, Expr, Sym
+from thetaprime.expr import Apply, Expr, Sym, substitute
 from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
 from thetaprime.scopes import free, outputs
-from thetaprime.types import REST
+from thetaprime.types import REST, Extent
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def leaf_lines(
 ) -> list[str]:
     """The lines that compute the statements; after them ``wanted`` are known, None where a guard
     leaves them out. ``nested``: the lengths of axes are known from the lines around."""
-    pieces = _together([piece for statement in body for piece in _pieces(statement)])
+    pieces = _together(_merged([piece for s in body for piece in _pieces(s)], wanted))
     after: list[set[Sym]] = [set(wanted)]
     for statement in reversed(pieces):
         after.insert(0, after[0] | set(free(statement)))
-    lines = [f"{writer.name(s)} = None" for s in _left_out(pieces, after[0])]
+    lines = [f"{writer.name(s)} = None" for s in _left_out(pieces, set(wanted))]
     before: Expr | None = None
     rows = list(zip(pieces, after[1:], strict=True))
     for guard, group in groupby(rows, key=lambda row: guard_of(row[0])):
@@ -108,6 +109,39 @@ def _pieces(statement: Statement) -> Iterator[Statement]:
             yield statement
 
 
+def _merged(pieces: list[Statement], wanted: Collection[Sym]) -> list[Statement]:
+    """The pieces without ``u = u_case``: what only such a line reads gets its name at once."""
+    read = Counter(s for piece in pieces for s in free(piece))
+    makers = {p.target: p for p in pieces if isinstance(p, Equation)}
+    joins: dict[Sym, Equation] = {}
+    for piece in pieces:
+        inner = _renames(piece)
+        maker = makers.get(inner) if inner is not None else None
+        if (maker is not None and maker.guard == guard_of(piece) and read[maker.target] == 1
+                and maker.target not in wanted and typed(maker.target) == typed(maker.value)):
+            assert isinstance(piece, Equation)
+            joins[maker.target] = piece
+    return [_joined(p, joins) for p in pieces if p not in joins.values()]
+
+
+def _renames(piece: Statement) -> Sym | None:
+    """The symbol of which an arm of a case is another name, as a matrix or not."""
+    if not isinstance(piece, Equation) or piece.guard is None:
+        return None
+    value = piece.value
+    if isinstance(value, Apply) and value.op == "unview":
+        (value,) = value.args
+    return value if isinstance(value, Sym) and typed(value).extent is not Extent.SCALAR else None
+
+
+def _joined(piece: Statement, joins: Mapping[Sym, Equation]) -> Statement:
+    join = joins.get(piece.target) if isinstance(piece, Equation) else None
+    if join is None:
+        return piece
+    assert isinstance(piece, Equation)
+    return replace(join, value=substitute(join.value, {piece.target: piece.value}))
+
+
 def _together(body: list[Statement]) -> list[Statement]:
     """The statements with those of one guard side by side and those of its opposite after them,
     where what they read allows it."""
@@ -133,13 +167,13 @@ def _together(body: list[Statement]) -> list[Statement]:
     return done
 
 
-def _left_out(pieces: list[Statement], read: set[Sym]) -> list[Sym]:
-    """The symbols that are read and that some tensors do not have."""
+def _left_out(pieces: list[Statement], wanted: set[Sym]) -> list[Sym]:
+    """The symbols that are wanted and that some tensors do not have."""
     guards: dict[Sym, list[Expr | None]] = {}
     for piece in pieces:
         for symbol in outputs(piece):
             guards.setdefault(symbol, []).append(guard_of(piece))
-    return [s for s, known in guards.items() if s in read and not _complete(known)]
+    return [s for s, known in guards.items() if s in wanted and not _complete(known)]
 
 
 def _complete(guards: list[Expr | None]) -> bool:

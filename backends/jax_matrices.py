@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.expr import Apply, walk
-from thetaprime.ir import Equation, Statement, reads, statements
-from thetaprime.ops import MANY
-from thetaprime.types import REST, Type, places
+from thetaprime.cases import rank_guard
+from thetaprime.ir import Equation, Statement, Step, reads, statements
+from thetaprime.ops import MANY, STRUCTURE
+from thetaprime.types import REST, Type, places, ranks
 
 if TYPE_CHECKING:
     from thetaprime.backends.jax_expr import Writer
@@ -50,7 +51,7 @@ def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str
         case "refold":
             return f"_refold({args[0]}, {expr.over[0]}, {like}.shape)"
         case "along":
-            return f"_along({args[0]}, {expr.over[0]}, {like}.shape)"
+            return f"_spread({args[0]}, {expr.over[0]}, {like}.shape)"
         case "eye":
             return f"jnp.eye({length(kind.axes[0])}, dtype={like}.dtype)"
         case "take":
@@ -121,6 +122,19 @@ def view_lines(body: Iterable[Statement], lines: Iterable[str], writer: Writer) 
     return made
 
 
+def fit_lines(step: Step) -> list[str]:
+    """The line that refuses tensors which a step cannot see as matrices."""
+    exprs = (e for s in statements(step.body) for e in reads(s))
+    if not step.views and not any(
+            isinstance(n, Apply) and n.op in STRUCTURE for e in exprs for n in walk(e)):
+        return []
+    least, most = (0, None) if step.takes is None else ranks(
+        next(v for v in step.views if rank_guard(v) == step.takes))
+    more = f", {least}" * (most is None) if least else ""
+    more = f", {least}, {most}" if most is not None else more
+    return [f'_fits_all(params, "{step.name}"{more})']
+
+
 def length_text(shape: str, place: slice) -> str:
     """The length of the axes of a view that stand for a place of the shape."""
     if place.stop is not None and place.stop - place.start == 1:
@@ -132,6 +146,18 @@ def length_text(shape: str, place: slice) -> str:
 
 
 HELPERS = {
+    "_fits_all": '''
+def _fits_all(params, name, least=0, most=None):
+    """ValueError for a tensor that is complex or empty, or has a rank that the rule is not for."""
+    for path, x in zip(_paths(params), jax.tree.leaves(params), strict=True):
+        if jnp.iscomplexobj(x) or jnp.size(x) == 0:
+            what = "complex" if jnp.size(x) else "empty"
+            raise ValueError(f"{name} is for tensors of real numbers, and {path} is {what}")
+        if jnp.ndim(x) < least or (most is not None and jnp.ndim(x) > most):
+            raise ValueError(
+                f"{name} is for tensors of rank {least}{'' if most else ' and more'}, and {path} "
+                f"has the shape {jnp.shape(x)}: route it to another rule")
+''',
     "_svd": '''
 def _svd(a):
     """u, s, v with a = u @ diag(s) @ v.T, the largest singular value first."""
@@ -149,8 +175,8 @@ def _refold(a, axis, shape):
     rest = (*shape[:axis], *shape[axis + 1:])
     return jnp.moveaxis(jnp.reshape(a, (shape[axis], *rest)), 0, axis)
 ''',
-    "_along": '''
-def _along(v, axis, shape):
+    "_spread": '''
+def _spread(v, axis, shape):
     """In every entry of a tensor of a shape the number of its place along the axis."""
     return jnp.broadcast_to(jnp.expand_dims(v, tuple(range(1, len(shape) - axis))), shape)
 ''',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thetaprime.backends.jax_align import typed
+from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_plan import Plan, copies, numeric, used_in
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import hyper_lines, needed_by
@@ -32,7 +33,8 @@ def init_lines(plan: Plan) -> list[str]:
              f"{writer.name(point)} = _tensors(structure, params)",
              "paths = _paths(params)"]
     return [f"def init(params: Any) -> {plan.state_class}:",
-            '    """The state before the first step."""', *indented(needed_by(setup, body))]
+            '    """The state before the first step."""',
+            *indented([*fit_lines(step), *needed_by(setup, body)])]
 
 
 def _start(plan: Plan, state: State) -> str:

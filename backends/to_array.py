@@ -26,6 +26,7 @@ from thetaprime.backends.array_setup import (
 )
 from thetaprime.backends.array_text import helpers_for
 from thetaprime.backends.array_walks import Scene, walks
+from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.layout import WIDTH, fold_lines
 from thetaprime.backends.numpy_signature import needed, signature
@@ -79,7 +80,8 @@ def _init(plan: Plan) -> list[str]:
         fields.append(f'"{state.name}": {value}')
     body = [*lines, "return {", *(f"    {f}," for f in fields), "}"]
     doc = ['"""The state before the first step: a dict of trees of arrays, easily saved."""']
-    before = [("leaves", ["leaves = _leaves(params, None, None, writes=False)"]),
+    before = [("", fit_lines(plan.step)),
+              ("leaves", ["leaves = _leaves(params, None, None, writes=False)"]),
               ("dtype", ["dtype = _scalar_type(leaves)"]), ("count", ["count = 0"]),
               ("t", ["t = dtype(0)"])]
     head = _Head("init", ["params"], doc, "0")

@@ -33,8 +33,9 @@ def check_symbols(
 ) -> list[Diagnostic]:
     """Undefined names and functions, wrong numbers of arguments, and reductions without `over`."""
     found: list[Diagnostic] = []
+    paths = {n.args[0].span for n in walk(expr) if isinstance(n, Apply) and n.op == "~"}
     for node in walk(expr):
-        if isinstance(node, Sym) and node not in known:
+        if isinstance(node, Sym) and node not in known and node.span not in paths:
             found.append(_undefined(node, known, source, point))
         elif isinstance(node, Apply):
             found += _check_call(node, functions, {s.name for s in known}, source)
