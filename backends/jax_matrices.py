@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from thetaprime.backends.jax_align import typed
-from thetaprime.expr import Apply, walk
 from thetaprime.cases import rank_guard
+from thetaprime.expr import Apply, walk
 from thetaprime.ir import Equation, Statement, Step, reads, statements
 from thetaprime.ops import MANY, STRUCTURE
 from thetaprime.types import REST, Type, places, ranks

@@ -50,7 +50,8 @@ def check_values(spec: str, step: Step, values: Mapping[str, Any]) -> None:
                 raise CallError("missing-hyper", f"`{spec}` needs `{hyper.name}`",
                                 f"it has no default: `{hyper.name}=...`")
         elif isinstance(value, int | float | str | tuple | list):
-            length = lengths[hyper.type.axes[0]] if hyper.type.axes else None
+            known = lengths[hyper.type.axes[0]] if hyper.type.axes else None
+            length = known if isinstance(known, int) else None
             wanted = _misfit(hyper, length, value)
             if wanted:
                 shown = f"[{', '.join(map(str, value))}]" if not isinstance(

@@ -12,7 +12,7 @@ from thetaprime.expr import Expr, Sym
 from thetaprime.guards import conjoined
 from thetaprime.ir import Draw, EachAxis, Statement
 from thetaprime.source import Source
-from thetaprime.syntax import ConstDecl, StateDecl
+from thetaprime.syntax import ConstDecl, StateDecl, StatementLine
 from thetaprime.tables import Axes, CaseArm, Cases, Line, Tables
 from thetaprime.types import REST
 
@@ -32,7 +32,7 @@ class Blocks:
     expander: Expander
     fresh: Callable[[str], str]
     ready: Callable[[Expr, Source], Expr]
-    line: Callable[[Line, Source], list[Statement]]
+    line: Callable[[StatementLine, Source], list[Statement]]
     state: Callable[[Kept, Source, tuple[str, ...]], None]
     brought: Callable[[], list[Statement]]
 

@@ -77,9 +77,9 @@ def _value(expr: Expr, known: Known) -> bool | None:
     if measure is None:
         found = known.get(expr)
         return None if found is None else bool(found)
-    name, op, number = measure
+    name, comparison, number = measure
     length = known.get(name)
-    return None if length is None else _COMPARE[op](Fraction(length), number)
+    return None if length is None else _COMPARE[comparison](Fraction(length), number)
 
 
 def _measure(expr: Expr) -> tuple[Sym, str, Fraction] | None:

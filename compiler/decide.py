@@ -36,8 +36,9 @@ class Decide:
                 self.values[name] = self._value(name, info)
             elif name in bound:
                 self.substitution[Sym(name)] = bound[name]
-                if isinstance(bound[name], Num) and not bound[name].value:
-                    self._zeros.append(bound[name])
+                value = bound[name]
+                if isinstance(value, Num) and not value.value:
+                    self._zeros.append(value)
 
     def _value(self, name: str, info: HyperInfo) -> str:
         given = self.tables.flat.bound.get(name, info.item.default)

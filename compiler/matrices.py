@@ -21,7 +21,7 @@ from thetaprime.ops import LINEAR
 from thetaprime.types import LENGTH, REST, Extent, Type, ranks, viewed
 
 if TYPE_CHECKING:
-    from thetaprime.interpret import Run
+    from thetaprime.evaluate import Run
 
 
 class WrongTensor(ValueError):

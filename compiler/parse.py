@@ -49,7 +49,9 @@ class _Blocks(Indenter):
     always_accept = ("_NL", "_NL_EXHAUSTION")
 
     def _process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        return super()._process(self._ended(token) for token in stream)
+        ended: Iterator[Token] = super()._process(  # type: ignore[no-untyped-call]
+            self._ended(token) for token in stream)
+        return ended
 
     def _ended(self, token: Token) -> Token:
         """The newline before `on exhaustion` closes the body of the search, wherever between the

@@ -83,6 +83,8 @@ def _spec_special(
             return f"{show(inner, ATOM)}.T", ATOM
         case "~", (name,):
             return f'{show(name, 50)} ~ "{expr.over[0]}"', OPS["<"].precedence
+        case "view" | "unview" | "along" | "seen", (inner,):  # what the compiler puts around
+            return show(inner, ATOM), ATOM
         case "list", items:
             return f"[{', '.join(show(item, 0) for item in items)}]", ATOM
     return None

@@ -56,10 +56,10 @@ def routed(arms: tuple[Arm, ...], specs: list[Flat], source: Source, span: Span)
         cases.append(Part(case, source, True))
         bound |= {renaming.name(n): renaming.expr(e) for n, e in spec.bound.items()}
         bound_sources |= {renaming.name(n): s for n, s in spec.bound_sources.items()}
-    cites, notes = ([c for s in specs for c in texts(s)]
-                    for texts in (lambda s: s.cites, lambda s: s.notes))
-    return Flat("Route", source, span, "", tuple(dict.fromkeys(cites)),
-                tuple(dict.fromkeys(notes)), (*parts, *cases), bound, bound_sources,
+    cites = dict.fromkeys(c for s in specs for c in s.cites)
+    notes = dict.fromkeys(n for s in specs for n in s.notes)
+    return Flat("Route", source, span, "", tuple(cites), tuple(notes), (*parts, *cases), bound,
+                bound_sources,
                 sources=tuple(dict.fromkeys(t for s in specs for t in s.sources)))
 
 

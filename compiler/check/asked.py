@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from thetaprime.diagnostics import report
@@ -27,14 +28,16 @@ _WORDS: dict[Space, str] = {
 def infer_asked(typing: Typing, expr: Apply, source: Source) -> Expr | None:
     """The typed expression, for oracles and operations along an axis; None for all others."""
     if expr.op in ORACLES:
-        return _oracle(typing, expr, source)
+        return typing.see(_oracle(typing, expr, source))
     rule = _ALONG.get(expr.op)
     return rule(typing, expr, source) if rule is not None and expr.over else None
 
 
 def _oracle(typing: Typing, expr: Apply, source: Source) -> Expr:
     row = ORACLES[expr.op]
-    args = tuple(typing.infer(a, source) for a in expr.args)
+    args = tuple(
+        typing.into(PER_ENTRY, arg, source) if space == "entry" else arg
+        for arg, space in zip_longest((typing.infer(a, source) for a in expr.args), row.takes))
     for space, arg in zip(row.takes, args, strict=False):
         kind = typing.kind(arg)
         wanted = _SPACES[space]
