@@ -16,6 +16,7 @@ from thetaprime.backends.jax_expr import Writer
 from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym, substitute
+from thetaprime.guards import conjoined
 from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
 from thetaprime.scopes import free, outputs
 from thetaprime.types import REST, Extent
@@ -104,7 +105,7 @@ def _pieces(statement: Statement) -> Iterator[Statement]:
     match statement:
         case Equation(_, Apply("case", args)):
             for guard, value in zip(args[::2], args[1::2], strict=True):
-                yield replace(statement, value=value, guard=guard)
+                yield replace(statement, value=value, guard=conjoined(statement.guard, guard))
         case _:
             yield statement
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite
@@ -12,8 +13,11 @@ from thetaprime.ir import Carry, EachAxis, Equation, Statement
 from thetaprime.ops import MANY
 from thetaprime.render import spec_text
 from thetaprime.scopes import outputs, renamed
-from thetaprime.source import Source
+from thetaprime.source import Source, Span
 from thetaprime.syntax import LoopBlock
+
+if TYPE_CHECKING:
+    from thetaprime.tables import Tables
 
 AXES = "axes"
 
@@ -60,17 +64,48 @@ def read_matrices(expr: Expr, taken: Collection[str]) -> Expr:
 
 def several(
     targets: tuple[Sym, ...], written: Expr, value: Expr, source: Source,
-    problems: list[Diagnostic],
+    tables: Tables, problems: list[Diagnostic],
 ) -> list[Statement]:
     """``U, s, V = svd(A)``: one equation for each result; ``svd(A, k)`` gives the first k."""
     results = MANY.get(value.op, ()) if isinstance(value, Apply) else ()
     if not isinstance(value, Apply) or len(results) != len(targets):
-        problems.append(report("many-results", source, written.span, text=spec_text(written),
-                               count=len(targets)))
+        problems.append(wrong_results(written, value, len(targets), source, written.span))
         return [Equation(t, Num("0"), source) for t in targets]
     args, over = value.args, value.over
-    match value:
-        case Apply("svd", (what, Sym(axis))):
-            args, over = (what,), (axis,)
+    if value.op == "svd" and len(args) == 2:
+        args, over = args[:1], (_count(args[1], source, tables, problems),)
     return [Equation(t, replace(value, op=op, args=args, over=over), source)
             for t, op in zip(targets, results, strict=True)]
+
+
+def _count(
+    expr: Expr, source: Source, tables: Tables, problems: list[Diagnostic]
+) -> str:
+    """The axis along which the first k singular values lie: a whole number that is known."""
+    match expr:
+        case Sym(name, False) if name in tables.whole:
+            tables.sized[name] = name
+            return name
+        case Num(text) if text.isdigit() and int(text):
+            tables.sized[text] = int(text)
+            return text
+    text = spec_text(expr)
+    name = text if text.isidentifier() else "k"
+    problems.append(report("svd-count", source, expr.span, text=text, name=name))
+    return "1"
+
+
+def wrong_results(
+    written: Expr, value: Expr, given: int, source: Source, span: Span
+) -> Diagnostic:
+    """An operation has another number of results than there are names for them."""
+    op = value.op if isinstance(value, Apply) else ""
+    wanted = len(MANY.get(op, "1"))
+    return report(
+        "many-results", source, span, text=spec_text(written),
+        count=f"{wanted} results" if wanted > 1 else "one result",
+        given=f"{given} names for them" if given > 1 else "one name for all of them",
+        hints=(_RESULTS[op],) if op in _RESULTS else ())
+
+
+_RESULTS = {"qr": "`Q, R = qr(A)`", "eigh": "`lam, Q = eigh(A)`", "svd": "`U, s, V = svd(A)`"}

@@ -152,14 +152,27 @@ def rank_guard(view: tuple[str, ...]) -> Expr:
 
 def _not_facts(guard: Expr, arm: CaseArm, tables: Tables, source: Source) -> Iterator[Diagnostic]:
     """A condition reads the rank, lengths, the path, and whole hyperparameters."""
-    whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
-    known = {"rank", *arm.view, *whole}
+    known = {"rank", "path", *arm.view, *tables.whole}
+    globs = [n for n in walk(guard) if isinstance(n, Apply) and n.op == "~"]
+    for glob in globs:
+        if glob.args != (Sym("path"),):
+            yield report("case-condition", source, glob.args[0].span, text=str(glob.args[0]),
+                         hints=(f'`path ~ "{glob.over[0]}"` asks for the name of the tensor',))
+    told = {glob.args[0].span for glob in globs}
     for node in walk(guard):
-        path = isinstance(node, Apply) and node.op == "~" and node.args == (Sym("path"),)
-        if isinstance(node, Apply) and node.op == "~" and not path:
-            yield report("case-condition", source, node.span, text=str(node.args[0]))
-        if isinstance(node, Sym) and node.name not in known and node.name != "path":
-            yield report("case-condition", source, node.span, text=str(node))
+        if isinstance(node, Sym) and node.name not in known and node.span not in told:
+            yield report("case-condition", source, node.span, text=str(node),
+                         hints=_known_before(node.name, tables))
+
+
+def _known_before(name: str, tables: Tables) -> tuple[str, ...]:
+    """What to write so that a condition is known before anything runs."""
+    if name in tables.hypers:
+        return (f"`hyper {name} : int = ...`: whole numbers do not change while training",)
+    if name in ("t", "loss", tables.gradient, tables.point) or name in tables.states:
+        return ("`if c:` is the block for what changes while training; a case asks for `rank`, "
+                "an axis of its `view`, or the path",)
+    return ()
 
 
 def seen(expr: Expr, view: tuple[str, ...]) -> Expr:
@@ -172,6 +185,8 @@ def seen_in(statement: Statement, view: tuple[str, ...]) -> Statement:
     if not view:
         return statement
     match statement:
+        case Equation(_, Apply("case")):  # what joins arms sees nothing
+            return statement
         case Equation(_, value) | First(_, value):
             return replace(statement, value=seen(value, view))
         case When(condition, then, otherwise):
@@ -204,6 +219,11 @@ def check_guards(
             yield from _read_elsewhere(statement, guards)
 
 
+def _outside(guard: Expr | None, wanted: Expr) -> Expr:
+    """Of the tensors that satisfy a guard those that do not satisfy another."""
+    return neither([wanted]) if guard is None else both(guard, neither([wanted]))
+
+
 def guard_of(statement: Statement) -> Expr | None:
     """The tensors that a statement is for; a block's insides say it for themselves."""
     return None if isinstance(statement, When) else statement.guard
@@ -227,10 +247,11 @@ def _read_elsewhere(
     rows: list[tuple[Expr | None, Sym]] = [(statement.guard, s) for s in free(statement)]
     match statement:
         case Equation(_, Apply("case", args)):
-            rows = [(g, n) for g, v in zip(args[::2], args[1::2], strict=True)
+            rows = [(conjoined(statement.guard, g), n) for g, v in zip(args[::2], args[1::2], strict=True)
                     for n in walk(v) if isinstance(n, Sym)]
     own = inside(statement)
     for guard, symbol in rows:
         if symbol in guards and symbol not in own and not implies(guard, guards[symbol]):
+            lost = witness(_outside(guard, guards[symbol]))
             yield report("case-gap", statement.source, symbol.span, name=str(symbol),
-                         why="read for tensors that lack it")
+                         why=f"not for {lost}")

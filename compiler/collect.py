@@ -155,13 +155,13 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
              for node in walk(e) if isinstance(node, Apply)}
     tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items() if asked & ops}
     _axis_lengths(tables)
+    whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
     for name, places in tables.axes.items():
-        if not places:
-            part = next(p for p in flat.parts
-                        if isinstance(p.item, AxisDecl) and p.item.name == name)
-            assert isinstance(part.item, AxisDecl)
-            tables.problems.append(report("axis-without-list", part.source,
-                                          name_span(part.item, part.source), name=name))
+        if not places or (isinstance(places, str) and places not in {*whole, name}):
+            for part in flat.parts:
+                if isinstance(part.item, AxisDecl) and part.item.name == name:
+                    tables.problems.append(report("axis-without-list", part.source,
+                                                  name_span(part.item, part.source), name=name))
     return tables
 
 
@@ -175,10 +175,10 @@ def _windows(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
                 yield from _windows(inner)
 
 
-def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int:
-    """The declared length; 0: that of its lists."""
+def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int | str:
+    """The declared length, or the whole hyperparameter that says it; 0: that of its lists."""
     if axis.length is None or not axis.length.isascii() or not axis.length.isdigit():
-        return 0
+        return axis.length or 0
     length = int(axis.length)
     if length > LONGEST_AXIS:
         tables.problems.append(report("number-range", source, axis.span,

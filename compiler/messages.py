@@ -170,8 +170,10 @@ CODES: dict[str, Code] = {
         reason="A choice is one of the words in its set."),
     "axis-without-list": Code(
         "the axis `{name}` has no length", "no list along it",
-        ("`hyper b : {name} = [0, 0.9, 0.99]` gives it one",),
-        reason="An axis gets its length from the list-valued hyperparameters along it."),
+        ("`hyper b : {name} = [0, 0.9, 0.99]` gives it one, and so does `axis {name}[3]`, or "
+         "`axis {name}[n]` with a whole hyperparameter `n`",),
+        reason="An axis gets its length from the list-valued hyperparameters along it, from a "
+               "number, or from a whole hyperparameter."),
     "axis-lengths": Code(
         "the lists along `{name}` have different lengths", "{given} numbers here, {wanted} before",
         ("give every list along `{name}` as many numbers, or declare a second axis",),
@@ -228,8 +230,7 @@ CODES: dict[str, Code] = {
     "not-yet": Code(
         "{what} not in this version", "not yet",
         ("docs/language.md lists what works, and what does not yet",),
-        ("the language has it; this version compiles rules of the gradient and the loss "
-         "at the point that training holds",),
+        ("the language has it; the compiler does not carry it yet",),
         reason="The construct is part of the language, and its place in the compiler is laid."),
 }
 

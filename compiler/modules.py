@@ -8,15 +8,27 @@ from dataclasses import replace
 
 from thetaprime.build import canonical
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.expr import Apply, Expr, Num, Sym, substitute
+from thetaprime.expr import Apply, Expr, Num, Sym, substitute, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.inner import DECLARED, Inner, all_targets
 from thetaprime.made import NEW, Wanted, made
 from thetaprime.naming import GIVEN, Names, joined, own_names, point_names
+from thetaprime.ops import ORACLES
 from thetaprime.renaming import Renaming, mapped
-from thetaprime.syntax import EquationLine, Evaluate, Function, HyperLine, Item, Param, Train
+from thetaprime.syntax import (
+    EquationLine,
+    Evaluate,
+    Function,
+    HyperLine,
+    Item,
+    Param,
+    Train,
+    expressions,
+)
 
 VALUE = Sym("value")
+# What a schedule, a function of t, cannot read.
+_OF_TRAINING = frozenset(map(Sym, ("g", "G", "x", "X", "loss")))
 
 
 def check_module(flat: Flat) -> Iterator[Diagnostic]:
@@ -36,6 +48,11 @@ def check_module(flat: Flat) -> Iterator[Diagnostic]:
         if wrong:
             yield report("not-in-module", part.source, part.item.span, kind=flat.kind,
                          result=result)
+        elif flat.kind == "schedule":
+            for node in (n for e in expressions(part.item) for n in walk(e)):
+                if node in _OF_TRAINING or (isinstance(node, Apply) and node.op in ORACLES):
+                    yield report("not-in-module", part.source, node.span, kind=flat.kind,
+                                 result=result)
 
 
 def gradient(flat: Flat) -> str:

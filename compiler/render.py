@@ -81,6 +81,12 @@ def _spec_special(
             return f"{show(left, 60)} @ {show(right, 61)}", OPS["*"].precedence
         case "T", (inner,):
             return f"{show(inner, ATOM)}.T", ATOM
+        case "view" | "unview" | "along" | "seen", (inner,):
+            return show(inner, ATOM), ATOM  # a spec says once how it sees tensors
+        case "unfold" | "refold", (inner,) if expr.over:
+            return f"{expr.op}({show(inner, 0)}, {expr.over[0]})", ATOM
+        case "eye", ():
+            return "I", ATOM
         case "~", (name,):
             return f'{show(name, 50)} ~ "{expr.over[0]}"', OPS["<"].precedence
         case "view" | "unview" | "along" | "seen", (inner,):  # what the compiler puts around

@@ -10,7 +10,7 @@ from thetaprime.aliases import spec_names
 from thetaprime.combine import combine
 from thetaprime.compose import composed
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, report
-from thetaprime.expr import Apply, walk
+from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.modules import check_module, scheduled, transformed
 from thetaprime.ops import OPS
@@ -236,7 +236,7 @@ def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
     if problems:
         raise SpecError(problems)
     for binding in (*by_place, *ref.bindings):
-        schedule = _schedule(binding, source, scope)
+        schedule = None if binding.value in [Sym(n) for n in known] else _schedule(binding, source, scope)
         if schedule is not None:
             base = scheduled(base, binding.name, schedule)
             continue
@@ -246,14 +246,18 @@ def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
 
 
 def _schedule(binding: Binding, source: Source, scope: Scope) -> Flat | None:
-    """``lr = warmup_cosine(1e-3, 1000)``: the schedule, if it is one."""
+    """``lr = warmup_cosine(1e-3, 1000)`` or ``lr = halving``: the schedule, if it is one."""
     value = binding.value
-    if not isinstance(value, Apply) or not value.op.isidentifier() or value.over or (
-            value.op in OPS):
-        return None
-    ref = SpecRef(value.op, value.args, (), None, value.span)
+    match value:
+        case Sym(name, False):
+            args: tuple[Expr, ...] = ()
+        case Apply(name, args, ()) if name.isidentifier() and name not in OPS:
+            pass
+        case _:
+            return None
+    ref = SpecRef(name, args, (), None, value.span)
     try:
-        scope.find(value.op, source, value.span)
+        scope.find(name, source, value.span)
     except SpecError:
         return None
     return resolve_reference(ref, source, scope, "schedule")

@@ -286,7 +286,8 @@ def _statement(
             return [Equation(target, ready(value, source, scope), source)]
         case Many(targets, value):
             program.together.append(frozenset(targets))
-            return several(targets, value, ready(value, source, scope), source, program.problems)
+            return several(targets, value, ready(value, source, scope), source, tables,
+                           program.problems)
         case BatchLine():
             return []
         case Until() | Accept():

@@ -110,6 +110,11 @@ class Tables:
         return frozenset(v for v in (self.view, *(arm.view for arm in arms)) if v)
 
     @property
+    def whole(self) -> frozenset[str]:
+        """The hyperparameters that are whole numbers."""
+        return frozenset(n for n, info in self.hypers.items() if info.type.kind == "int")
+
+    @property
     def families(self) -> frozenset[str]:
         """The name of the axis in blocks over the axes of a tensor."""
         return frozenset(self.seen - {a for view in self.views for a in view} - {REST})

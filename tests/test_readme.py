@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
 
 import thetaprime as tp
 from thetaprime.diagnostics import render
 from thetaprime.pipeline import check
+from thetaprime.signature import signature
 from thetaprime.source import Source
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
-BLOCKS = dict(reversed(re.findall(r"^```(opt|python|text)\n(.*?)^```", README, re.S | re.M)))
+FOUND = re.findall(r"^```(opt|python|text)\n(.*?)^```", README, re.S | re.M)
+BLOCKS = dict(reversed(FOUND))
+COMPOSED = [text for language, text in FOUND if language == "opt"][1]
 
 
 def test_the_first_spec_is_the_shipped_rule() -> None:
@@ -19,9 +30,48 @@ def test_the_first_spec_is_the_shipped_rule() -> None:
 
 
 def test_the_code_is_what_the_spec_becomes() -> None:
-    lines = "".join(" " * 8 + line if line.strip() else line
-                    for line in BLOCKS["python"].splitlines(keepends=True))
-    assert lines in tp.loads(BLOCKS["opt"]).code("jax")
+    assert indented(BLOCKS["python"]) in tp.loads(BLOCKS["opt"]).code("jax")
+
+
+def test_the_code_of_a_composed_spec_is_what_it_becomes() -> None:
+    (shown,) = [text for _, text in FOUND if text.startswith("def leaf_3")]
+    assert indented(shown) in tp.loads(COMPOSED).code("jax")
+
+
+def indented(code: str) -> str:
+    """Code as it stands in a factory."""
+    return textwrap.indent(code, " " * 8, lambda line: bool(line.strip()))
+
+
+def test_the_calls_of_a_program_that_asks_the_problem_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In JAX from the loss alone, in NumPy from the gradient: the same trajectory."""
+    (tmp_path / "mine.opt").write_text(COMPOSED, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    start = {"embed": np.linspace(-1, 1, 6).reshape(2, 3), "head": np.array([[0.5, -1], [2, 1]])}
+    batches = [0.1, -0.2, 0.3]
+
+    def loss_fn(params: Any, batch: Any) -> Any:
+        return sum((batch - p) @ (batch - p) for p in map(jnp.ravel, params.values())) / 2
+
+    problem = SimpleNamespace(grad=lambda params, batch: {k: p - batch for k, p in params.items()})
+    in_jax, in_numpy = (text for _, text in FOUND if 'tp.load("mine.opt")' in text)
+    with jax.enable_x64(True):
+        names = {"params": jax.tree.map(jnp.asarray, start), "batches": batches,
+                 "loss_fn": loss_fn}
+        exec(in_jax, names)
+    given = {"params": {k: p.copy() for k, p in start.items()}, "batches": batches,
+             "problem": problem, "tp": tp}
+    exec(in_numpy, given)
+    for key, value in start.items():
+        assert abs(given["params"][key] - value).max() > 1e-4
+        np.testing.assert_allclose(names["params"][key], given["params"][key], rtol=1e-9)
+
+
+def test_what_a_composed_spec_asks_for_is_what_is_told() -> None:
+    asked = " and ".join(map(str, signature(tp.loads(COMPOSED).step(), {})))
+    assert f"`{asked}`" in README
 
 
 def test_the_message_is_what_the_wrong_spec_gets() -> None:

@@ -6,10 +6,10 @@ what stands beside it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from thetaprime.check.misfits import refuse, refuse_by_entry, refuse_entries, told
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.ops import LINEAR
@@ -38,7 +38,7 @@ def infer_linear(typing: Typing, expr: Apply, source: Source) -> Expr:
                       for letters, a in zip(wanted.split(","), args, strict=True))
         kind = replace(PER_TENSOR, axes=tuple(axes[letter] for letter in result))
         return replace(expr, args=sized, type=kind)
-    _refuse(typing, replace(expr, args=args), source)
+    refuse(typing, replace(expr, args=args), source)
     return replace(expr, args=args, type=_like(args))
 
 
@@ -66,6 +66,10 @@ def _match(typing: Typing, wanted: list[str], args: tuple[Expr, ...]) -> dict[st
                 axes[letter] = axis
             elif axis not in (known, ANY):
                 return None
+    for (one, other) in (letters for letters, arg in zip(wanted, args, strict=True)
+                         if typing.kind(arg).axes == SQUARE):
+        size = axes[one] if axes[other] == ANY else axes[other]
+        axes |= {one: size, other: size}
     return axes
 
 
@@ -88,77 +92,6 @@ def with_size(expr: Expr, axes: tuple[str, ...]) -> Expr:
         return sized
 
     return rewrite(expr, change)
-
-
-def _refuse(typing: Typing, expr: Apply, source: Source) -> None:
-    """Says why no form of an operation fits its arguments."""
-    forms = [form.partition("->")[0].split(",") for form in LINEAR[expr.op].shapes]
-    for place, arg in enumerate(expr.args):
-        kind = typing.kind(arg)
-        sizes = {len(f[place]) for f in forms if place < len(f)}
-        if kind.extent is Extent.TENSOR and len(kind.axes) in sizes:
-            continue
-        if 0 in sizes and not kind.axes and kind.extent is not Extent.ENTRY:
-            continue
-        typing.problems.append(report(
-            "needs-matrix", source, arg.span, name=_spelled(expr.op), wanted=_wanted(sizes),
-            text=spec_text(arg), type=typing.shown(kind), hints=_how_to_see(expr, kind)))
-        return
-    shapes = _shapes(typing, expr)
-    if expr.op == "@":
-        left, right = (typing.kind(a).axes for a in expr.args)
-        why = f"`{left[-1]}` of the left side meets `{right[0]}` of the right one"
-        hints = _transposed(expr, left, right)
-    elif len(forms[0]) == 1:
-        why, hints = "not a square matrix", (
-            f"`{_spelled(expr.op)}` is for matrices whose rows and columns are the same axis",)
-    else:
-        why, hints = "the axes differ", ("axes fit where their names are the same",)
-    typing.problems.append(report("shape-mismatch", source, expr.span, shapes=f"`{shapes}`",
-                                  why=why, hints=hints))
-
-
-def _spelled(op: str) -> str:
-    return ".T" if op == "T" else op.partition(".")[0]
-
-
-def _wanted(sizes: Collection[int]) -> str:
-    words = {0: "a number", 1: "a vector", 2: "a matrix", 3: "a stack of matrices"}
-    found = [words[s] for s in sorted(sizes, reverse=True) if s in words]
-    return " or ".join(found)
-
-
-def _how_to_see(expr: Apply, kind: Type) -> tuple[str, ...]:
-    if kind.extent is Extent.ENTRY:
-        return ("`param X : matrix[rows, cols]` for tensors of rank 2, `view x as matrix[rows, "
-                "rest]` for others",)
-    if expr.op == "diag" and len(kind.axes) == 2:
-        return (f"`diagonal({spec_text(expr.args[0])})` is the diagonal of a matrix",)
-    if len(kind.axes) == 1:
-        return ("`outer(v, v)` and `diag(v)` make a matrix of a vector",)
-    if not kind.axes:
-        return ("a number is multiplied by `*`; `eps*I` is a matrix",)
-    return ("`@` and its kin take matrices and vectors",)
-
-
-def _transposed(expr: Apply, left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
-    """The product with a transpose that fits, if there is one."""
-    a, b = (spec_text(x) for x in expr.args)
-    found = []
-    if len(right) == 2 and left[-1] == right[1]:
-        found.append(f"`{a} @ {b}.T`")
-    if len(left) == 2 and left[0] == right[0]:
-        found.append(f"`{a}.T @ {b}`")
-    return (" or ".join(found),) if found else ("axes fit where their names are the same",)
-
-
-def _shapes(typing: Typing, expr: Apply) -> str:
-    shown = [typing.shown(typing.kind(a)) for a in expr.args]
-    if expr.op == "@":
-        return " @ ".join(shown)
-    if expr.op == "T":
-        return f"{shown[0]}.T"
-    return f"{_spelled(expr.op)}({', '.join(shown)})"
 
 
 def infer_structure(typing: Typing, expr: Apply, source: Source) -> Expr:
@@ -227,14 +160,12 @@ def along_axis(typing: Typing, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
 
 def check_shapes(typing: Typing, args: tuple[Expr, ...], expr: Apply, source: Source) -> None:
     """Of arguments that work entry by entry, the axes of each lie in those of the largest."""
+    if told(typing, source, expr.span):
+        return
     entries = next((a for a in args if typing.kind(a).extent is Extent.ENTRY), None)
     loose = next((a for a in args if typing.own(typing.kind(a))), None)
     if entries is not None and loose is not None:
-        typing.problems.append(report(
-            "needs-matrix", source, entries.span, name=expr.op, text=spec_text(entries),
-            type=typing.shown(typing.kind(entries)), hints=_how_to_see(expr, Type()),
-            wanted=f"a matrix beside `{spec_text(loose)}`, which is "
-                   f"{typing.shown(typing.kind(loose))}"))
+        refuse_entries(typing, expr, entries, loose, source)
         return
     own = [(a, typing.own(typing.kind(a))) for a in args]
     own = [(a, axes) for a, axes in own if axes]
@@ -244,7 +175,7 @@ def check_shapes(typing: Typing, args: tuple[Expr, ...], expr: Apply, source: So
     for arg, axes in own:
         if axes == most:
             continue
-        if set(axes) <= set(most) and len(set(most)) < len(most):
+        if len(axes) == 1 and most.count(axes[0]) > 1:
             typing.problems.append(report(
                 "ambiguous-axis", source, arg.span, text=spec_text(arg),
                 type=typing.shown(typing.kind(largest)),
@@ -257,13 +188,7 @@ def check_shapes(typing: Typing, args: tuple[Expr, ...], expr: Apply, source: So
                 types=f"{typing.shown(typing.kind(largest))} and "
                       f"{typing.shown(typing.kind(arg))}"))
         else:
-            shapes = f" {expr.op} ".join(typing.shown(typing.kind(a)) for a in args[-2:])
-            turned = len(axes) == 2 and axes[::-1] == most
-            typing.problems.append(report(
-                "shape-mismatch", source, expr.span, shapes=f"`{shapes}`",
-                why="entry by entry, the axes must be the same in the same order",
-                hints=(f"`{spec_text(arg)}.T` exchanges rows and columns" if turned else
-                       "`@` is the product of matrices, `outer` that of two vectors",)))
+            refuse_by_entry(typing, expr, [a for a, _ in own if a in (largest, arg)], source)
         return
 
 

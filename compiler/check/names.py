@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from thetaprime.axes import wrong_results
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.foreign_calls import arguments, call_text
@@ -96,7 +97,7 @@ def _check_call(
     if op in STRUCTURE:
         return _check_structure(node, source, head)
     if op in MANY:
-        return [report("many-results", source, head, text=spec_text(node), count=1)]
+        return [wrong_results(node, node, 1, source, head)]
     if op in LINEAR:
         wanted = LINEAR[op].arity
         given = len(node.args)
@@ -212,6 +213,8 @@ def check_distribution(draw: Apply, source: Source) -> list[Diagnostic]:
     line_end = source.text.find("\n", draw.span.start)
     at = source.text.find(draw.op, source.text.find("~", draw.span.start, line_end))
     head = Span(at, at + len(draw.op)) if at >= 0 else draw.span
+    if draw.op in LATER:
+        return [report("not-yet", source, head, what=f"draws by `{draw.op}` are")]
     if draw.op not in DISTRIBUTIONS:
         near = "normal" if draw.op in ("gaussian", "randn", "gauss") else closest(
             draw.op, list(DISTRIBUTIONS))

@@ -22,6 +22,7 @@ from thetaprime.check.linear import (
     within,
 )
 from thetaprime.check.loops import infer_axes, infer_loop
+from thetaprime.check.misfits import told, turned
 from thetaprime.check.seeing import is_seen, spread, without_views
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
@@ -225,6 +226,8 @@ class Typing:
         """A value must broadcast into what it is declared to be."""
         kind = typed(value)
         own, wanted = self.own(kind), self.own(declared)
+        if told(self, source, value.span):
+            return
         if kind.kind == "bool":
             self.problems.append(report("not-a-number", source, value.span,
                                         text=spec_text(value)))
@@ -242,7 +245,7 @@ class Typing:
             self.problems.append(report(
                 "shape-mismatch", source, value.span, why=f"this is {self.shown(kind)}",
                 shapes=f"`{name}` is {self.shown(declared)}",
-                hints=(f"`{spec_text(value)}.T` exchanges rows and columns",)))
+                hints=turned(value) if own == wanted[::-1] else ()))
 
 
 def _over(expr: Apply, name: str, source: Source) -> Span:
