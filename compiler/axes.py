@@ -90,7 +90,7 @@ def _count(
             tables.sized[text] = int(text)
             return text
     text = spec_text(expr)
-    name = text if text.isidentifier() else "k"
+    name = text if text in tables.hypers else "k"
     problems.append(report("svd-count", source, expr.span, text=text, name=name))
     return "1"
 
@@ -104,7 +104,7 @@ def wrong_results(
     return report(
         "many-results", source, span, text=spec_text(written),
         count=f"{wanted} results" if wanted > 1 else "one result",
-        given=f"{given} names for them" if given > 1 else "one name for all of them",
+        given=f"{given} names here" if given > 1 else "not named one by one",
         hints=(_RESULTS[op],) if op in _RESULTS else ())
 
 

@@ -11,20 +11,24 @@ MATRIX_CODES: dict[str, Code] = {
                "matrix[rows, cols]`, or `view x as matrix[rows, rest]`."),
     "shape-mismatch": Code(
         "the shapes do not fit: {shapes}", "{why}",
+        ("axes fit where their names are the same, in the same order",),
         reason="Axes have names, and shapes fit where the names are the same: no number is needed "
                "to see that `A @ B` wants the rows of B to be the columns of A."),
     "needs-outer": Code(
         "`{left}` and `{right}` make no matrix by themselves", "{types}",
-        ("`outer(r, c)` is the matrix of a column r and a row c",),
+        ("`outer(r, c)` is the matrix of a column r and a row c; to add or to multiply entry by "
+         "entry, both need the same axis",),
         reason="A vector goes into a matrix that has its axis; two vectors make one by `outer` "
                "only."),
     "ambiguous-axis": Code(
         "`{text}` could lie along the rows or the columns of {type}", "{own}",
-        ("`diag(v)` puts it on the diagonal, `outer(v, v)` makes a matrix of it",),
+        ("`diag(v)` puts a vector on the diagonal; `diag(v) @ A` scales the rows of A by it, "
+         "`A @ diag(v)` the columns",),
         reason="Vectors go into matrices by the name of their axis, and this one stands twice."),
     "over-twice": Code(
         "`{text}` has the axis `{axis}` twice", "over which of them?",
-        ("`tr(A)` sums the diagonal, `diagonal(A)` is it; `A @ v` sums rows with weights",),
+        ("`over tensor` takes all entries; `tr(A)` sums the diagonal, `diagonal(A)` is it; `A @ v` "
+         "sums the entries of each row, weighted by v",),
         reason="A reduction over an axis needs one axis of that name."),
     "square-power": Code(
         "`^` works entry by entry, on a matrix too", "the power of each entry",
@@ -40,13 +44,20 @@ MATRIX_CODES: dict[str, Code] = {
     "view-rank": Code(
         "not every tensor here can be seen as {type}", "for tensors of rank {wanted}",
         reason="A view names axes, and a tensor must have them."),
+    "view-form": Code(
+        "a tensor cannot be seen as {type}", "{why}",
+        ("`matrix[rows, cols]`, `matrix[rows, rest]`, `tensor[rest, rows, cols]`: each axis once, "
+         "`rest` for all that are not named",),
+        reason="A view gives each axis of a tensor a name, and may take all others as one, "
+               "`rest`."),
     "view-twice": Code(
         "the tensors are seen in two ways here", "another `view`, or a `param` with a type, is in "
         "force already", ("keep one of them, or put them into `case`s of their own",),
         reason="A view holds for the whole spec, or for the case in which it stands."),
     "not-the-parameter": Code(
-        "`{name}` is not the parameter", "this sees tensors of `{point}`",
-        ("`view {point} as matrix[rows, rest]`, `for axis a of {point}:`",),
+        "`{name}` is not the parameter", "the parameter is `{point}`",
+        ("write `{point}`: the gradient, and all that varies as `{point}` does, is seen the same "
+         "way",),
         reason="Views and axes are those of the tensors of the model, and of all that varies as "
                "they do."),
     "case-gap": Code(
@@ -62,13 +73,13 @@ MATRIX_CODES: dict[str, Code] = {
         ("`rank`, an axis that the case's `view` names, or `path ~ \"*embed*\"`",),
         reason="Which case a tensor takes is decided once, by its shape and its path."),
     "case-item": Code(
-        "this cannot stand in `{where}`", "not here",
-        ("equations, states, constants and blocks can",),
-        reason="Cases and axes hold what differs from tensor to tensor; hyperparameters and claims "
-               "are the spec's."),
+        "`{what}` cannot stand in `{where}`", "not here",
+        ("{fix}",),
+        reason="Cases and axes hold what differs from tensor to tensor: equations, draws, states, "
+               "constants and blocks. Hyperparameters and claims are the spec's."),
     "stray-otherwise": Code(
-        "`otherwise` has no `case` before it", "otherwise than what?",
-        ("`case rank >= 2:` first",),
+        "`otherwise` has no `case` before it", "{why}",
+        ("`case rank >= 2:` goes before it; a second `otherwise:` has nothing left to take",),
         reason="`otherwise` is for the tensors that the cases before it leave."),
     "axis-nested": Code(
         "the axes of a tensor are already gone through here", "an axis inside of an axis",
@@ -76,15 +87,33 @@ MATRIX_CODES: dict[str, Code] = {
         reason="Each axis has its own quantities; there are none for pairs of axes."),
     "axis-only": Code(
         "`{name}` is one for each axis of a tensor", "which axis?",
-        ("read it in a `for axis` block or in a `fold` over axes; what leaves such a block varies "
-         "along its axis: vector[a], matrix[a, a]",),
+        ("read it in a `for axis a of x:` block, or in a fold, `d = fold a over axes from d = g:`; "
+         "what leaves such a block varies along its axis: vector[a], matrix[a, a]",),
         reason="Tensors have axes, and their number differs from tensor to tensor."),
+    "unfold-axis": Code(
+        "`{name}` goes along the axis of a block over the axes of a tensor", "`{axis}` is {kind}",
+        ("`for axis a of x:` or `d = fold a over axes from d = g:` around it, and `{name}(..., a)` "
+         "inside",),
+        reason="`unfold(g, a)` is the tensor as a matrix with the axis a first; a `view` names the "
+               "axes of a tensor outside of such blocks."),
+    "unknown-axis": Code(
+        "tensors have no axis `{name}` here", "no axis",
+        ("`param X : matrix[{name}, cols]` or `view x as matrix[{name}, rest]` gives them one; "
+         "`hyper {name} : int = ...` a length",),
+        reason="The axes of a matrix are those that a `param`, a `view` or a `for axis` names, or "
+               "whole numbers."),
     "axis-state": Code(
         "`{name}` is kept once for each axis, so that it varies along `{axis}`", "this is {type}",
         ("`state {name} : matrix[{axis}, {axis}] = ...`, or `vector[{axis}]`",),
         reason="States of `for axis` are families of vectors and matrices along the axis."),
     "many-results": Code(
-        "`{text}` does not give {count} results", "{count} names for it",
-        ("`Q, R = qr(A)`, `lam, Q = eigh(A)`, `U, s, V = svd(A)`",),
-        reason="Only these operations have several results."),
+        "`{text}` gives {count}", "{given}",
+        ("`a = ...`: one name; only `qr`, `eigh` and `svd` have several results",),
+        reason="`Q, R = qr(A)`, `lam, Q = eigh(A)`, `U, s, V = svd(A)`: an equation names all the "
+               "results of an operation."),
+    "svd-count": Code(
+        "`{text}` is no number of singular values", "not a whole number that is known before "
+        "anything runs", ("`hyper {name} : int = 4 in [1, inf)`, and `svd(A, {name})`",),
+        reason="How many values are kept says how large matrices are, so that it is a whole "
+               "hyperparameter or a number."),
 }

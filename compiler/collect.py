@@ -49,7 +49,7 @@ from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Extent, Type
 RESERVED = {
     "t": "the number of the step", "g": "the gradient", "loss": "the loss value",
     "pi": "a constant", "inf": "a constant", "true": "a constant", "false": "a constant",
-    "model": "an extent", "tensor": "an extent",
+    "model": "an extent", "tensor": "an extent", "rank": "the number of axes of a tensor",
 }
 _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": Extent.ENTRY}
 

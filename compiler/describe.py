@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from itertools import product
+from math import prod
 
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
 from thetaprime.cases import guard_of
 from thetaprime.collect import range_text
+from thetaprime.coverage import both, witness
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
 from thetaprime.format import flat_text
 from thetaprime.ir import (
@@ -24,11 +28,12 @@ from thetaprime.ir import (
     reads,
     statements,
 )
+from thetaprime.matrices import families
 from thetaprime.ops import ORACLES
 from thetaprime.optimizer import Optimizer
 from thetaprime.render import spec_text
 from thetaprime.signature import asks_more, signature, whole
-from thetaprime.types import PER_ENTRY, Extent
+from thetaprime.types import PER_ENTRY, Extent, own_axes, type_text
 
 _SINGLE = 4  # bytes of a float32
 
@@ -71,20 +76,36 @@ def _hypers(optimizer: Optimizer) -> Iterator[tuple[str, ...]]:
 
 def _states(step: Step) -> Iterator[tuple[str, ...]]:
     integers = _integers(step)
-    lengths = {a.name: a.length if isinstance(a.length, int) else integers.get(a.length)
-               for a in step.axes}
-    total = 0
+    named = {a.name: a.length if isinstance(a.length, int) else integers.get(a.length)
+             for a in step.axes}
+    each = {Extent.ENTRY: "a parameter", Extent.TENSOR: "a tensor", Extent.SCALAR: "a model"}
+    along = families(step)
+    entries: list[tuple[int, Expr | None]] = []
     for state in step.states:
-        size = _SINGLE
-        for axis in state.type.axes:
-            size *= lengths.get(axis) or 1
-        each = {Extent.ENTRY: "parameter", Extent.TENSOR: "tensor", Extent.SCALAR: "model"}
-        extent = state.type.extent
-        total += size if extent is Extent.ENTRY else 0
-        yield (state.name, str(state.type), f"{size} bytes a {each[extent]} in float32",
-               "constant" if state.constant else "")
-    if len(step.states) > 1:
-        yield ("", "together", f"{total} bytes a parameter in float32", "")
+        own = own_axes(state.type, named)
+        size = _SINGLE * prod(named.get(axis) or 1 for axis in state.type.axes)
+        if state.type.extent is Extent.ENTRY:
+            entries.append((size, state.guard))
+        what = f"{'*'.join([str(size), *own])} bytes {each[state.type.extent]} in float32"
+        family = next((axis for axis in own if axis in along), None)
+        told = [f"for each axis {family}"] if family is not None else []
+        told += [f"where {spec_text(state.guard)}"] if state.guard is not None else []
+        told += ["constant"] if state.constant else []
+        yield (state.name, type_text(state.type, named), what, ", ".join(told))
+    if len(step.states) > 1 and entries:
+        most = "at most " if any(guard is not None for _, guard in entries) else ""
+        yield ("", "together", f"{most}{_most(entries)} bytes a parameter in float32", "")
+
+
+def _most(entries: Sequence[tuple[int, Expr | None]]) -> int:
+    """The most bytes that one tensor keeps for each of its entries."""
+    guards = list(dict.fromkeys(guard for _, guard in entries if guard is not None))
+    kept = []
+    for held in product((True, False), repeat=len(guards)):
+        some = [g for g, yes in zip(guards, held, strict=True) if yes]
+        if not some or witness(reduce(both, some)) is not None:
+            kept.append(sum(size for size, g in entries if g is None or g in some))
+    return max(kept)
 
 
 def _needs(step: Step) -> Iterator[tuple[str, ...]]:

@@ -3,12 +3,14 @@ as tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from thetaprime.diagnostics import report
+from thetaprime.axes import over_axes
+from thetaprime.diagnostics import closest, report
 from thetaprime.flat import Part
-from thetaprime.separate import SEEN, sees, view_of
+from thetaprime.separate import SEEN, view_of
 from thetaprime.source import Source, Span
 from thetaprime.syntax import (
     Accept,
@@ -16,9 +18,12 @@ from thetaprime.syntax import (
     CaseBlock,
     ConstDecl,
     Doc,
+    EveryBlock,
     ForAxis,
     Hold,
+    IfBlock,
     Item,
+    LoopBlock,
     Note,
     Param,
     StateDecl,
@@ -48,20 +53,41 @@ def top_view(tables: Tables, parts: tuple[Part, ...]) -> None:
 
 
 def _check_view(tables: Tables, item: View | Param, source: Source) -> bool:
-    assert item.type is not None
+    """Whether an item says how tensors are seen; a wrong way to say it is told."""
+    kind = item.type
+    assert kind is not None
     if isinstance(item, View):
         _is_parameter(tables, item.name, source, item.span)
-    wanted = {"matrix": 2, "vector": 1}.get(item.type.base, len(item.type.axes))
-    if sees(item.type) and len(item.type.axes) == wanted:
+    if not kind.axes and isinstance(item, Param):
+        if kind.base != "per entry":
+            tables.problems.append(report(
+                "unknown-type", source, kind.span, name=kind.base, hints=(
+                    "a parameter is `per entry`, or a matrix: `param X : matrix[rows, cols]`",)))
+        return False
+    twice = next((a for a in kind.axes if kind.axes.count(a) > 1), None)
+    number = next((a for a in kind.axes if a.isdigit()), None)
+    wanted = _NUMBER.get(kind.base, len(kind.axes))
+    if kind.base not in SEEN:
+        why = "not a matrix, a vector or a tensor with named axes"
+    elif len(kind.axes) != wanted or not kind.axes:
+        why = f"a {kind.base} has {_axes(wanted or 3)}"
+    elif twice is not None:
+        why = f"`{twice}` stands twice"
+    elif number is not None:
+        why = "lengths differ from tensor to tensor: an axis has a name"
+    else:
         return True
-    if (item.type.base, item.type.axes) != ("per entry", ()):
-        hint = ("a parameter is `per entry`, or a matrix: `param X : matrix[rows, cols]`"
-                if isinstance(item, Param) else
-                "`matrix[rows, rest]`, `tensor[rest, rows, cols]`: each axis once, `rest` for all "
-                "that are not named")
-        tables.problems.append(report("unknown-type", source, item.type.span, name=item.type.base,
-                                      hints=(hint,)))
+    shown = f"{kind.base}[{', '.join(kind.axes)}]" if kind.axes else kind.base
+    tables.problems.append(report("view-form", source, kind.span, type=f"`{shown}`", why=why))
     return False
+
+
+# How many axes have a name.
+_NUMBER = {"matrix": 2, "vector": 1}
+
+
+def _axes(number: int) -> str:
+    return {1: "one axis", 2: "two axes"}.get(number, "named axes")
 
 
 def _is_parameter(tables: Tables, name: str, source: Source, span: Span) -> None:
@@ -80,7 +106,7 @@ def add_block(tables: Tables, part: Part, claim: Claim) -> None:
     if last is not None and together is not None:
         tables.statements[-1] = (together, last[1])
     elif line is not None:
-        _starts(tables, line, part.source)
+        _starts(tables, line, part.source, last[0] if last else None)
         tables.statements.append((line, part))
 
 
@@ -93,9 +119,12 @@ def _together(before: list[Line], line: Line | None) -> Cases | None:
     return None
 
 
-def _starts(tables: Tables, line: Line, source: Source) -> None:
+def _starts(tables: Tables, line: Line, source: Source, before: Line | None) -> None:
+    """The first arm of a case has a condition; ``before`` is the line before it."""
+    taken = isinstance(before, Cases)
     if isinstance(line, Cases) and line.arms[0].condition is None:
-        tables.problems.append(report("stray-otherwise", source, line.arms[0].span))
+        tables.problems.append(report("stray-otherwise", source, line.arms[0].span,
+                                      why="nothing is left" if taken else "otherwise than what?"))
 
 
 def _line(
@@ -105,7 +134,9 @@ def _line(
     source = part.source
     match item:
         case CaseBlock(condition, items) if not axis:
-            own = next((i for i in items if isinstance(i, View)), None)
+            views = [i for i in items if isinstance(i, View)]
+            tables.problems += [report("view-twice", source, i.span) for i in views[1:]]
+            own = views[0] if views else None
             if own is not None and _check_view(tables, own, source):
                 view = view_of(items)
             tables.seen |= {*view}
@@ -122,10 +153,31 @@ def _line(
         case BatchLine() | Hold() | Until() | Accept():
             pass
         case _ if isinstance(item, StatementLine):
+            tables.problems += [report("axis-nested", source, span)
+                                for span in _nested(item, tables, bool(axis))]
             return item
-    tables.problems.append(report("case-item", source, item.span,
+    what = re.match(r"\w*", source.text[item.span.start :])
+    assert what is not None
+    fix = ("put the `for axis` into the case" if isinstance(item, CaseBlock) else
+           "`unfold(g, a)` sees a tensor as a matrix here" if isinstance(item, View) else
+           "put it outside, beside the other lines of the spec")
+    tables.problems.append(report("case-item", source, item.span, what=what[0], fix=fix,
                                   where="for axis" if axis else "case"))
     return None
+
+
+def _nested(item: Item, tables: Tables, inside: bool) -> Iterator[Span]:
+    """The folds over axes that stand inside of something else over axes."""
+    match item:
+        case LoopBlock(body=body):
+            over = over_axes(item, tables.axes)
+            if over and inside:
+                yield item.span
+            for line in body:
+                yield from _nested(line, tables, inside or over)
+        case IfBlock(_, then, otherwise) | EveryBlock(_, _, then, otherwise):
+            for line in (*then, *otherwise):
+                yield from _nested(line, tables, inside)
 
 
 def _inside(
@@ -141,13 +193,13 @@ def _inside(
                 tables.states[item.name] = (item, replace(part, item=item))
                 tables.homes.add(item.name)
                 states.append(item)
-        elif not isinstance(item, View | Doc | Note):
+        elif not isinstance(item, Doc | Note) and (axis or not isinstance(item, View)):
             line = _line(tables, item, part, claim, own if where == "case" else (), axis)
             together = _together(lines, line)
             if together is not None:
                 lines[-1] = together
             elif line is not None:
-                _starts(tables, line, part.source)
+                _starts(tables, line, part.source, lines[-1] if lines else None)
                 lines.append(line)
     return tuple(states), tuple(lines)
 
@@ -157,22 +209,23 @@ def read_matrix(
 ) -> Type:
     """``matrix[rows, cols]``, ``vector[a]``, ``matrix[cols, k]`` with a whole hyperparameter k.
     ``own`` are the axes that tensors have here; None: all that the spec gives them somewhere."""
-    wanted = {"matrix": 2, "vector": 1}.get(name.base, len(name.axes))
+    wanted = _NUMBER.get(name.base, len(name.axes))
     if len(name.axes) != wanted or not name.axes:
         tables.problems.append(report("unknown-type", source, name.span, name=name.base, hints=(
             "a vector has one axis, `vector[rows]`, a matrix two, `matrix[rows, cols]`",)))
         return otherwise
     known = {*tables.axes, *(tables.seen if own is None else own)}
     for axis in name.axes:
-        whole = axis in tables.hypers and tables.hypers[axis].type.kind == "int"
         if axis in known:
             continue
-        if whole or axis.isdigit():
-            tables.sized[axis] = axis if whole else int(axis)
+        if axis in tables.whole or axis.isdigit():
+            tables.sized[axis] = axis if axis in tables.whole else int(axis)
             continue
-        tables.problems.append(report("unknown-type", source, name.span, name=axis, hints=(
-            f"`param X : matrix[{axis}, cols]` or `view x as matrix[{axis}, rest]` gives tensors "
-            "such an axis",)))
+        near = closest(axis, sorted(known))
+        at = source.text.find(axis, name.span.start + len(name.base), name.span.end)
+        tables.problems.append(report(
+            "unknown-axis", source, Span(at, at + len(axis)) if at >= 0 else name.span, name=axis,
+            hints=(f"did you mean `{near}`?",) if near else ()))
         return otherwise
     return replace(PER_TENSOR, axes=name.axes)
 

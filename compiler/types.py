@@ -74,6 +74,21 @@ def join(types: tuple[Type, ...]) -> Type:
     return Type(extent, (*dict.fromkeys(others), *longest), kind)
 
 
+def own_axes(kind: Type, named: Collection[str]) -> tuple[str, ...]:
+    """The axes of a matrix or vector: those that the spec does not name."""
+    if kind.extent is not Extent.TENSOR:
+        return ()
+    return tuple(axis for axis in kind.axes if axis not in named)
+
+
+def type_text(kind: Type, named: Collection[str]) -> str:
+    """A type as a spec would write it."""
+    if not own_axes(kind, named):
+        return str(kind)
+    words = {1: "vector", 2: "matrix"}
+    return f"{words.get(len(kind.axes), 'tensor')}[{', '.join(kind.axes)}]"
+
+
 def reduced(argument: Type, over: str, named: Collection[str]) -> Type:
     """The type left after a reduction of ``argument`` over ``model``, ``tensor`` or an axis.
 

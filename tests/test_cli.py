@@ -76,6 +76,42 @@ def test_show_tells_hyperparameters_states_and_needs(call: Call) -> None:
     assert "draws none" in lines
 
 
+MATRICES = """\
+optimizer Matrices
+  hyper lr = 0.1 in (0, inf)
+  state m = 0
+  m' = m + g
+  case rank == 2:
+    view x as matrix[rows, cols]
+    state u : vector[rows] = 0
+    state w = 0
+    u' = u + sum(g over cols)
+    w' = w + u'
+    d = w'
+  otherwise:
+    state a = 0
+    state b = 0
+    a' = a + g
+    b' = b + a'
+    d = b'
+  for axis k of x:
+    state L : matrix[k, k] = 0
+    L' = L + unfold(g, k) @ unfold(g, k).T
+  r = fold k over axes from r : per tensor = 0:
+    r' = r + tr(L')
+  x' = x - lr*(m' + d)/(1 + r)
+"""
+
+
+def test_show_tells_what_each_kind_of_tensor_keeps(call: Call) -> None:
+    Path("matrices.opt").write_text(MATRICES)
+    lines = [" ".join(line.split()) for line in call("show", "matrices.opt").out.splitlines()]
+    assert "u vector[rows] 4*rows bytes a tensor in float32 where rank == 2" in lines
+    assert "b per entry 4 bytes a parameter in float32 where not rank == 2" in lines
+    assert "L matrix[k, k] 4*k*k bytes a tensor in float32 for each axis k" in lines
+    assert "together at most 12 bytes a parameter in float32" in lines
+
+
 def test_show_expanded_is_the_same_rule_written_out(call: Call) -> None:
     done = call("show", "good.opt", "--expanded")
     assert done.code == 0

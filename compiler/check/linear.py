@@ -6,6 +6,7 @@ what stands beside it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.ops import LINEAR
 from thetaprime.render import spec_text
-from thetaprime.source import Source
+from thetaprime.source import Source, Span
 from thetaprime.types import PER_TENSOR, REST, Extent, Type, join
 
 if TYPE_CHECKING:
@@ -104,10 +105,15 @@ def infer_structure(typing: Typing, expr: Apply, source: Source) -> Expr:
         return replace(expr, type=replace(PER_TENSOR, kind="bool"))
     args = tuple(typing.infer(a, source) for a in expr.args)
     if expr.op == "case":
-        return _case(typing, replace(expr, args=args))
+        return _case(typing, replace(expr, args=args), source)
     if expr.op == "take":
         return _take(typing, replace(expr, args=args), source)
     value, (axis,) = args[0], expr.over
+    if axis != typing.axis:
+        kind = "an axis of the view here" if axis in typing.view else "no such axis"
+        typing.problems.append(report("unfold-axis", source, _axis_span(expr, source),
+                                      name=expr.op, axis=axis, kind=kind))
+        return replace(expr, args=args, type=typing.kind(value))
     wanted = Type() if expr.op == "unfold" else replace(PER_TENSOR, axes=(axis, REST))
     if expr.op == "unfold" and typing.kind(value).extent is not Extent.ENTRY:
         value = typing.spread(value)
@@ -122,7 +128,15 @@ def infer_structure(typing: Typing, expr: Apply, source: Source) -> Expr:
     return replace(expr, args=(value,), type=kind)
 
 
-def _case(typing: Typing, expr: Apply) -> Expr:
+def _axis_span(expr: Apply, source: Source) -> Span:
+    """Where the axis of ``unfold(g, a)`` stands."""
+    text = source.text[expr.span.start : expr.span.end]
+    found = re.search(r"([^\W\d]\w*)\s*\)$", text)
+    start = expr.span.start
+    return Span(start + found.start(1), start + found.end(1)) if found else expr.span
+
+
+def _case(typing: Typing, expr: Apply, source: Source) -> Expr:
     """What the cases make of a quantity: alike in all of them, or one number per entry."""
     values = expr.args[1::2]
     kinds = {typing.kind(v) for v in values}
@@ -130,6 +144,12 @@ def _case(typing: Typing, expr: Apply) -> Expr:
         values = tuple(typing.spread(v) for v in values)
     args = tuple(x for pair in zip(expr.args[::2], values, strict=True) for x in pair)
     joined = join(tuple(typing.kind(v) for v in values))
+    apart = {typing.shown(typing.kind(v).of_kind("real")): None for v in values}
+    if len(apart) > 1 and any(typing.own(typing.kind(v)) for v in values):
+        typing.problems.append(report(
+            "shape-mismatch", source, expr.span, why="another shape in another case",
+            shapes=f"`{spec_text(values[0])}` is {' in one case, '.join([*apart][:2])} in another",
+            hints=("give it the same shape in all cases, or another name in each of them",)))
     if joined.extent is Extent.SCALAR:  # it differs from tensor to tensor
         joined = replace(joined, extent=Extent.TENSOR)
     return replace(expr, args=args, type=joined)

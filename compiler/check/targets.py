@@ -60,7 +60,7 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
             rest = statement.source.text[target.span.end :].split("\n")[0].rstrip()
             problems.append(report("state-without-prime", *where, name=name,
                                    fixed=f"{target}'{rest}"))
-        elif not target.prime and name in ("t", "loss", tables.gradient):
+        elif not target.prime and name in ("t", "loss", "rank", tables.gradient, *tables.seen):
             problems.append(report("reserved-name", *where, name=name,
                                    why="it is given, not defined"))
         elif not target.prime and name in tables.hypers:
@@ -81,6 +81,12 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
         visit(statement, seen)
     # `m = ...` for a state has been told already.
     told = {s.name for s in seen if not s.prime}
+    declared_names = {**{n: (i.item, i.source) for n, i in tables.hypers.items()},
+                      **{n: (i, p.source) for n, (i, p) in tables.states.items()}}
+    problems += [
+        report("reserved-name", source, name_span(item, source), name=name,
+               why="tensors have an axis of this name")
+        for name, (item, source) in declared_names.items() if name in tables.seen]
     problems += [
         report("missing-prime", part.source, name_span(declared, part.source), name=name,
                hints=_looks_like(name, seen))
