@@ -17,7 +17,7 @@ from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
 from thetaprime.scopes import inside, outputs
 from thetaprime.signature import asks_more, oracles_of
 from thetaprime.simplify import flatten
-from thetaprime.types import PER_ENTRY
+from thetaprime.types import LENGTH, PER_ENTRY
 
 # Names that the functions themselves use.
 _OWN = ("ASKED", "GRADIENT", "NAME", "POINT", "STATES", "batch", "index", "leaves", "np", "result",
@@ -81,7 +81,10 @@ def works_on_arrays(step: Step) -> bool:
 
 
 def _beyond(node: Expr, plain: set[str]) -> bool:
-    """Whether an operation is neither of single entries nor a reduction that blocks can do."""
+    """Whether a node is more than an operation of single entries or a reduction that blocks can
+    do: the length of an axis, too."""
+    if isinstance(node, Sym):
+        return node.type == LENGTH
     if not isinstance(node, Apply) or node.op == "list":
         return False
     return node.op in ALONG or not set(node.over) <= plain or (

@@ -73,16 +73,17 @@ def cli() -> None:
 
 @cli.command("list")
 def list_specs() -> None:
-    """List the shipped specs."""
-    from thetaprime.library import shipped
-    from thetaprime.optimizer import load
+    """List the shipped specs: optimizers, then what makes others of them."""
+    from thetaprime.library import modules, shipped
+    from thetaprime.pipeline import checked
+    from thetaprime.source import Source
 
     families: dict[str, list[tuple[str, str, str]]] = {}
-    for name, entry in shipped().items():
+    for name, entry in (*shipped().items(), *modules().items()):
         family = Path(str(entry)).parent.name
-        optimizer = load(name)
+        flat = checked(Source(entry.name, entry.read_text("utf-8")))
         families.setdefault("" if family == "specs" else family, []).append(
-            (name, optimizer.doc, "; ".join(optimizer.cites)))
+            (name, flat.doc, "; ".join(flat.cites)))
     width = max(len(name) for rows in families.values() for name, _, _ in rows)
     for family, rows in families.items():
         click.echo(f"{family or 'others'}/")
@@ -96,13 +97,14 @@ def list_specs() -> None:
 def check(specs: Sequence[str], explain: str | None) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
     from thetaprime.arguments import CallError
-    from thetaprime.library import shipped
+    from thetaprime.library import modules, shipped
     from thetaprime.usage import explained, load_spec, render_error
 
     if explain is not None:
         click.echo(explained(explain))
         return 0
-    names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or list(shipped())
+    names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or [
+        *shipped(), *(name for name in modules() if name not in shipped())]
     wrong = unread = 0
     for name in names:
         try:

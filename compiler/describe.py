@@ -10,7 +10,7 @@ from math import prod
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
 from thetaprime.cases import guard_of
-from thetaprime.collect import range_text
+from thetaprime.collect import collect, range_text
 from thetaprime.coverage import both, witness
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
 from thetaprime.format import flat_text
@@ -28,11 +28,16 @@ from thetaprime.ir import (
     reads,
     statements,
 )
+from thetaprime.library import definition, prelude
 from thetaprime.matrices import families
 from thetaprime.ops import ORACLES
 from thetaprime.optimizer import Optimizer
+from thetaprime.parse import parse
+from thetaprime.pipeline import checked
 from thetaprime.render import spec_text
 from thetaprime.signature import asks_more, signature, whole
+from thetaprime.syntax import Definition, HyperLine
+from thetaprime.tables import Tables
 from thetaprime.types import PER_ENTRY, Extent, own_axes, type_text
 
 _SINGLE = 4  # bytes of a float32
@@ -40,12 +45,31 @@ _SINGLE = 4  # bytes of a float32
 
 def describe(optimizer: Optimizer) -> str:
     """The facts about a spec that its text does not say. Raises SpecError."""
+    own = definition(parse(optimizer.source), optimizer.source)
+    if own.parameters or own.kind != "optimizer":
+        return _module(optimizer, own)
     step = optimizer.step()
+    names = [n for n in optimizer.tables.hypers if n not in optimizer.flat.bound]
     return "\n\n".join([
-        _section("hyperparameters", _hypers(optimizer)),
+        _section("hyperparameters", _hypers(optimizer.tables, names)),
         _section("states", _states(step)),
         _section("needs", _needs(step)),
     ])
+
+
+_USES = {"transform": "AdamW on {}", "schedule": "AdamW with lr = {}"}
+
+
+def _module(optimizer: Optimizer, own: Definition) -> str:
+    """The facts about a spec that is made into an optimizer by others."""
+    tables = collect(checked(optimizer.source), prelude())
+    names = [h.name for item in own.items if isinstance(item, HyperLine) for h in item.items]
+    bases = ", ".join(("AdamW", "SGD", "Lion")[: len(own.parameters)])
+    form = f"{own.name}({bases})" if own.parameters else _USES[own.kind].format(own.name)
+    rows: list[tuple[str, ...]] = [("takes", ", ".join(own.parameters))] if own.parameters else []
+    return "\n\n".join([
+        _section("hyperparameters", _hypers(tables, names)),
+        _section("use", [*rows, ("written", f"`{form}`")])])
 
 
 def _section(title: str, rows: Iterable[tuple[str, ...]]) -> str:
@@ -59,10 +83,9 @@ def _section(title: str, rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join([title, *(line.rstrip() for line in lines)])
 
 
-def _hypers(optimizer: Optimizer) -> Iterator[tuple[str, ...]]:
-    names = [n for n in optimizer.tables.hypers if n not in optimizer.flat.bound]
+def _hypers(tables: Tables, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for name in names:
-        info = optimizer.tables.hypers[name]
+        info = tables.hypers[name]
         domain = f"in {range_text(info.range)}" if info.range else ""
         if info.folded:
             domain = f"in {{{', '.join(info.choices or ('true', 'false'))}}}"

@@ -9,6 +9,7 @@ import pytest
 import thetaprime as tp
 from tests.cli_calls import GOOD, UNTIDY, Call, Called, call, folder
 from thetaprime.describe import expanded, reads_point
+from thetaprime.library import modules
 
 __all__ = ["call", "folder"]  # fixtures
 
@@ -20,7 +21,7 @@ def test_list_names_every_shipped_spec(call: Call) -> None:
     done = call("list")
     assert done.code == 0
     rows = [line.split() for line in done.out.splitlines() if line.startswith("  ")]
-    assert [row[0] for row in rows] == tp.shipped()
+    assert [row[0] for row in rows] == [*tp.shipped(), *modules()]
     adamw = next(line for line in done.out.splitlines() if line.split()[0] == "adamw")
     assert tp.load("adamw").doc in adamw
     assert tp.load("adamw").cites[0] in adamw
@@ -74,6 +75,17 @@ def test_show_tells_hyperparameters_states_and_needs(call: Call) -> None:
     assert "parameters not read, only changed" in lines
     assert "loss value not read" in lines
     assert "draws none" in lines
+
+
+def test_show_tells_how_a_spec_that_takes_others_is_written(call: Call) -> None:
+    lines = [" ".join(line.split()) for line in call("show", "sam").out.splitlines()]
+    assert lines[0] == "optimizer SAM(base)"
+    assert any(line.startswith("rho 0.05 in [0, inf)") for line in lines)
+    assert "takes base" in lines
+    assert "written `SAM(AdamW)`" in lines
+    assert "written `AdamW on clip_norm`" in " ".join(call("show", "clip-norm").out.split())
+    assert "written `AdamW with lr = warmup_cosine`" in " ".join(
+        call("show", "warmup-cosine").out.split())
 
 
 MATRICES = """\
