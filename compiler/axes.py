@@ -72,8 +72,9 @@ def several(
         problems.append(wrong_results(written, value, len(targets), source, written.span))
         return [Equation(t, Num("0"), source) for t in targets]
     args, over = value.args, value.over
-    if value.op == "svd" and len(args) == 2:
-        args, over = args[:1], (_count(args[1], source, tables, problems),)
+    match value:
+        case Apply("svd", (what, number)):
+            args, over = (what,), (_count(number, source, tables, problems),)
     return [Equation(t, replace(value, op=op, args=args, over=over), source)
             for t, op in zip(targets, results, strict=True)]
 
@@ -105,7 +106,7 @@ def wrong_results(
         "many-results", source, span, text=spec_text(written),
         count=f"{wanted} results" if wanted > 1 else "one result",
         given=f"{given} names here" if given > 1 else "not named one by one",
-        hints=(_RESULTS[op],) if op in _RESULTS else ())
+        hints=(f"`{_RESULTS[op]} = {spec_text(written)}`",) if op in _RESULTS else ())
 
 
-_RESULTS = {"qr": "`Q, R = qr(A)`", "eigh": "`lam, Q = eigh(A)`", "svd": "`U, s, V = svd(A)`"}
+_RESULTS = {"qr": "Q, R", "eigh": "lam, Q", "svd": "U, s, V"}

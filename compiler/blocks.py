@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ class Blocks:
                             frozenset(s.name for s in new), arm))
         kept = {*self.tables.states, self.tables.point, self.tables.parameter}
         join = Join(self.tables, frozenset(kept), around, self.fresh, self._called,
-                    program.problems)
+                    self._grouped, program.problems)
         return join.arms(arms, source)
 
     def _alone(
@@ -86,6 +86,12 @@ class Blocks:
         start = state.start if isinstance(state.start, Draw) else seen(state.start, arm.view)
         return replace(state, start=start, guard=conjoined(guard, state.guard))
 
+    def _grouped(self, names: Mapping[Sym, Expr]) -> None:
+        """Results of one operation are so under their new names."""
+        for some in [s for s in self.program.together if s & {*names}]:
+            new = frozenset(n for s in some if isinstance(n := names.get(s, s), Sym))
+            self.program.together.append(new)
+
     def _called(self, old: Sym, new: Sym) -> None:
         """What is known of a symbol is known of it under its new name."""
         for known in (self.program.draw_types, self.program.carried):
@@ -93,3 +99,5 @@ class Blocks:
                 known[new] = known[old]
         if old in self.program.inherited:
             self.program.inherited.add(new)
+        # What is read inside of its case only is used all the same.
+        self.program.together.append(frozenset((old, new)))

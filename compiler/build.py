@@ -13,6 +13,7 @@ from thetaprime.source import Span
 from thetaprime.syntax import (
     Accept,
     Arm,
+    Answered,
     AxisDecl,
     BatchLine,
     Binding,
@@ -336,6 +337,10 @@ class Builder(Transformer[Token, Any]):
 
     def suite(self, c: Children) -> list[Any]:
         return c
+
+    def asked(self, c: Children) -> Answered:
+        name, oracle, point = _names(c)
+        return Answered(name, oracle, point, c[-1], _span(c))
 
     def later(self, c: Children) -> Later:
         return Later(str(c[0]), "".join(map(str, c)), _span(c[:1]))

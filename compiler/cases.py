@@ -15,10 +15,10 @@ from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.guards import conjoined, either, implies
 from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When
-from thetaprime.scopes import free, inside, outputs, renamed
+from thetaprime.scopes import free, inside, outputs, renamed, surely
 from thetaprime.source import Source, Span
 from thetaprime.tables import CaseArm, Cases, Tables
-from thetaprime.types import ranks
+from thetaprime.types import REST, ranks
 
 RANK = Sym("rank")
 
@@ -37,13 +37,14 @@ class Arm:
 @dataclass(frozen=True)
 class Join:
     """Puts arms together. ``fresh`` gives names that are not in use; ``new`` is told what a symbol
-    is called now."""
+    is called now, ``group`` what the symbols of an arm are."""
 
     tables: Tables
     kept: frozenset[str]  # all states, and the parameter
     around: Expr | None
     fresh: Callable[[str], str]
     new: Callable[[Sym, Sym], None]
+    group: Callable[[Mapping[Sym, Expr]], None]
     problems: list[Diagnostic]
 
     def arms(self, arms: list[Arm], source: Source) -> list[Statement]:
@@ -66,7 +67,10 @@ class Join:
                 names[k][symbol] = inner
                 if not symbol.prime:  # a value of a loop has a next one
                     names[k].setdefault(replace(symbol, prime=True), replace(inner, prime=True))
-            joins.append(self._joined(symbol, where, arms, names, source))
+            if symbol.prime or all(symbol in surely(tuple(arms[k].body)) for k in where):
+                joins.append(self._joined(symbol, where, arms, names, source))
+        for renaming in names:
+            self.group(renaming)
         body = [guarded(renamed(s, names[k]), arm.guard)
                 for k, arm in enumerate(arms) for s in arm.body]
         return [*body, *joins]
@@ -122,6 +126,9 @@ def guards_of(
                 twice = witness(conjoined(around, both(before, guard)) or guard)
                 if twice is not None:
                     problems.append(report("case-overlap", source, arm.span, example=twice))
+        if witness(guard) is None:
+            problems.append(report("case-never", source, arm.span, why="never true" if
+                                   arm.condition is not None else "nothing is left for it"))
         problems += check_view(arm.view, conjoined(around, guard), source,
                                arm.view_span)
         guards.append(guard)
@@ -140,8 +147,11 @@ def check_view(
         kind = "matrix" if len(view) == 2 else "tensor"
         words = f"{least}" if most is not None else f"{least} and more"
         yield report("view-rank", source, span, type=f"{kind}[{', '.join(view)}]",
-                     wanted=words, hints=(f"`case rank {'==' if most is not None else '>='} "
-                                          f"{least}:` around it",))
+                     wanted=words, hints=(
+                         f"let the condition of the case say `rank "
+                         f"{'>=' if most is None else '=='} {least}`" + (
+                             "" if most is None else f"; `{kind}[{', '.join(view[:-1])}, rest]` "
+                             "sees all further axes as one"),))
 
 
 def rank_guard(view: tuple[str, ...]) -> Expr:
@@ -202,10 +212,14 @@ def seen_in(statement: Statement, view: tuple[str, ...]) -> Statement:
 
 
 def check_guards(
-    body: list[Statement], states: Mapping[str, Expr | None]
+    body: list[Statement], states: Mapping[str, Expr | None], tables: Tables
 ) -> Iterator[Diagnostic]:
     """What only some tensors have is read for those only."""
     guards: dict[Sym, Expr] = {}
+    for view in sorted(tables.views - {tables.view}):
+        for axis in {*view} - {*tables.view}:
+            others = [guards[Sym(axis)]] if Sym(axis) in guards else []
+            guards[Sym(axis)] = either([*others, rank_guard(view)])
     for statement in body:
         for symbol in outputs(statement):
             guard = _guard_at(statement, symbol)
@@ -247,10 +261,13 @@ def _read_elsewhere(
     rows: list[tuple[Expr | None, Sym]] = [(statement.guard, s) for s in free(statement)]
     match statement:
         case Equation(_, Apply("case", args)):
-            rows = [(conjoined(statement.guard, g), n) for g, v in zip(args[::2], args[1::2], strict=True)
+            rows = [(conjoined(statement.guard, g), n)
+                    for g, v in zip(args[::2], args[1::2], strict=True)
                     for n in walk(v) if isinstance(n, Sym)]
     own = inside(statement)
     for guard, symbol in rows:
+        if symbol.name == REST and isinstance(statement, EachAxis):
+            continue
         if symbol in guards and symbol not in own and not implies(guard, guards[symbol]):
             lost = witness(_outside(guard, guards[symbol]))
             yield report("case-gap", statement.source, symbol.span, name=str(symbol),

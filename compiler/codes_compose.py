@@ -26,6 +26,15 @@ COMPOSE_CODES: dict[str, Code] = {
         ("move it to an optimizer: `optimizer NAME(base)` can do more than a {kind}",),
         reason="A transform has hyperparameters, states and equations, and does not move the "
                "parameter; a schedule has hyperparameters and equations in t."),
+    "base-oracle": Code(
+        "`{name}` is no optimizer that this spec takes", "nothing here asks for gradients",
+        ("`optimizer NAME({name})` takes one, and answers it: `{name} with grad(y) := ...`",),
+        reason="`base with grad(y) := e` says what an inner optimizer gets where it evaluates "
+               "gradients itself."),
+    "base-answer": Code(
+        "an inner optimizer cannot be answered for `{name}`", "not `grad` or `loss`",
+        ("`{base} with grad(y) := ...`, or `{base} with loss(y) := ...`",),
+        reason="An outer optimizer can stand for the loss and its gradient at a point."),
     "base-unused": Code(
         "`{name}` is never called", "takes an optimizer and makes no step of it",
         ("`x' = x + {name}(g)`: the step that it makes of the gradient g",),

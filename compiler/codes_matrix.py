@@ -26,7 +26,7 @@ MATRIX_CODES: dict[str, Code] = {
          "`A @ diag(v)` the columns",),
         reason="Vectors go into matrices by the name of their axis, and this one stands twice."),
     "over-twice": Code(
-        "`{text}` has the axis `{axis}` twice", "over which of them?",
+        "{type} has the axis `{axis}` twice", "over which of them?",
         ("`over tensor` takes all entries; `tr(A)` sums the diagonal, `diagonal(A)` is it; `A @ v` "
          "sums the entries of each row, weighted by v",),
         reason="A reduction over an axis needs one axis of that name."),
@@ -68,6 +68,11 @@ MATRIX_CODES: dict[str, Code] = {
         "a tensor can take both of these cases", "for example {example}",
         ("let the conditions exclude each other, or end with `otherwise:`",),
         reason="Cases are unordered, so that a tensor can take one of them only."),
+    "case-never": Code(
+        "no tensor takes this case", "{why}",
+        ("remove it, or change a condition: the rank of a number is 0, of a vector 1, of a matrix "
+         "2",),
+        reason="A case that nothing takes is a slip of the pen or a leftover."),
     "case-condition": Code(
         "`{text}` is not known of a tensor before anything runs", "not a fact about a tensor",
         ("`rank`, an axis that the case's `view` names, or `path ~ \"*embed*\"`",),
@@ -78,7 +83,7 @@ MATRIX_CODES: dict[str, Code] = {
         reason="Cases and axes hold what differs from tensor to tensor: equations, draws, states, "
                "constants and blocks. Hyperparameters and claims are the spec's."),
     "stray-otherwise": Code(
-        "`otherwise` has no `case` before it", "{why}",
+        "`otherwise` does not follow a `case`", "{why}",
         ("`case rank >= 2:` goes before it; a second `otherwise:` has nothing left to take",),
         reason="`otherwise` is for the tensors that the cases before it leave."),
     "axis-nested": Code(
@@ -98,8 +103,8 @@ MATRIX_CODES: dict[str, Code] = {
                "axes of a tensor outside of such blocks."),
     "unknown-axis": Code(
         "tensors have no axis `{name}` here", "no axis",
-        ("`param X : matrix[{name}, cols]` or `view x as matrix[{name}, rest]` gives them one; "
-         "`hyper {name} : int = ...` a length",),
+        ("`param x : matrix[{name}, cols]` or `view x as matrix[{name}, rest]` gives them one, "
+         "`for axis {name} of x:` each of theirs",),
         reason="The axes of a matrix are those that a `param`, a `view` or a `for axis` names, or "
                "whole numbers."),
     "axis-state": Code(

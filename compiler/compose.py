@@ -13,15 +13,17 @@ from dataclasses import dataclass, field, replace
 from thetaprime.calls import Call, find_calls
 from thetaprime.change import plainly
 from thetaprime.diagnostics import SpecError, report
-from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.inner import Inner, inner
 from thetaprime.library import prelude
 from thetaprime.made import CHANGE, DECAY, DESCENT, NEW, Made, made
 from thetaprime.naming import Names, joined, own_names, point_names
+from thetaprime.ops import ORACLES
 from thetaprime.renaming import Renaming, defined, mapped, respanned
 from thetaprime.source import Span
 from thetaprime.syntax import (
+    Answered,
     BatchLine,
     CaseBlock,
     EquationLine,
@@ -39,11 +41,32 @@ from thetaprime.syntax import (
     expressions,
 )
 
+# The oracles whose answer an outer optimizer can give: those of a point.
+ANSWERED = ("grad", "loss")
+
+
+def answered(node: Expr, answer: Answered) -> Expr:
+    """``grad(p; B)`` as ``base with grad(y) := e`` says: e at p, on the batch B where e says none.
+    """
+    if not isinstance(node, Apply) or node.op.partition(";")[0] != answer.oracle:
+        return node
+    _, semicolon, batch = node.op.partition(";")
+    value = substitute(answer.value, {Sym(answer.point): node.args[0]})
+    if semicolon:
+        value = rewrite(value, lambda n: replace(n, op=f"{n.op};{batch}") if isinstance(n, Apply)
+                        and n.op in ORACLES else n)
+    return respanned(value, node.span)
+
 
 def composed(outer: Flat, parameter: str, base: Flat, span: Span) -> Flat:
     """The outer optimizer with ``base`` written in for its parameter. Raises SpecError."""
     name, point = point_names([p.item for p in outer.parts])
     calls = find_calls(outer, parameter, point, "G" if name.isupper() else "g", span)
+    wrong = [report("base-answer", p.source, p.item.span, name=p.item.oracle, base=parameter)
+             for p in outer.parts if isinstance(p.item, Answered) and p.item.name == parameter
+             and p.item.oracle not in ANSWERED]
+    if wrong:
+        raise SpecError(wrong)
     one = inner(base)
     if calls[0].conditional or len(calls) > 1:
         _plainly_called(one, calls[0])
@@ -87,6 +110,8 @@ class Writer:
     def __post_init__(self) -> None:
         self.name, self.point = point_names([p.item for p in self.outer.parts])
         self.shared = self.names.shared(self.one.items(), self.one.point)
+        self.answers = [p.item for p in self.outer.parts
+                        if isinstance(p.item, Answered) and p.item.name == self.parameter]
         self.states = [p.item.name for p in self.one.declarations
                        if isinstance(p.item, StateDecl)]
 
@@ -98,7 +123,8 @@ class Writer:
         found = [p for c, lines in zip(self.calls, written, strict=True)
                  if c.line is None for p in lines]
         for part in self.outer.parts:
-            found += self._spliced(part, written)
+            if part.item not in self.answers:
+                found += self._spliced(part, written)
         declared = self._declarations(Renaming(maps[0], self.shared.functions))
         return [*found, *declared, *self.extra]
 
@@ -183,13 +209,20 @@ class Writer:
             self.parts_made = {"descent": names.expr(told.descent), "decay": names.expr(told.decay)}
         if call.node is not None:
             self.replaced[id(call.node)] = symbols[NEW if call.new else CHANGE]
-        found = [Part(names.item(p.item), p.source, True) for p in told.statements]
+        found = [Part(self._answered(names.item(p.item)), p.source, True)
+                 for p in told.statements]
         if not call.conditional:
             return [*call.ahead, *found]
         self.extra += [p for p in found if isinstance(p.item, BatchLine)]
         lines = [p for p in found if not isinstance(p.item, BatchLine)]
         return [Part(respanned(p.item, call.span), call.source, True)
                 for p in (*call.ahead, *firsts, *lines)]
+
+    def _answered(self, item: Item) -> Item:
+        """An item of the base with what the outer optimizer answers where it asks."""
+        for answer in self.answers:
+            item = mapped(item, lambda e, a=answer: rewrite(e, lambda n: answered(n, a)))
+        return item
 
     def _first(self, state: StateDecl, call: Call, symbols: dict[Sym, Sym]) -> Part:
         """``state m = first e`` where the first call may come late: its old value, by name."""

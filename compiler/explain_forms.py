@@ -27,9 +27,12 @@ FORMS: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
          "otherwise:` in a case, `otherwise -> AdamW` in a route"),
         (r"\s*for\s+axis\b", "an axis and the parameter", "for axis a of x:"),
         (r"\s*view\b", "named axes", "view x as matrix[rows, rest]"),
+        (r"\s*param\s+\w+\s*:\s*\w+\s*\(", "axes in brackets", "param X : matrix[rows, cols]"),
         (r"\s*store\b", "a state and a dtype", "store v as bfloat16 stochastic"),
         (r"\s*extern\b", "the types of arguments and result",
          "extern f(a: per entry, b: scalar) -> per entry"),
+        (r"\s*\w+\s+with\s+(?:grad|loss)\b", "a point, `:=` and a formula",
+         "base with grad(y) := grad(y) + lam*(y - x)"),
         (r"\s*(?:rank|rows|cols|path|not)\b.*(?:->|=|>|~)", "a condition, `->` and a spec",
          "rank == 2 -> Muon(lr = 0.02)"),
     ))

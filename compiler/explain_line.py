@@ -66,6 +66,10 @@ def _shown(place: Place) -> str:
     return place.source.text[place.span.start : place.span.end]
 
 
+# What only a spec itself or another of these holds: in blocks these are names like any other.
+OUTSIDE = re.compile(r"\s*(?:case\b|for\s+axis\b|view\b.*\bas\b)")
+
+
 def _form(place: Place, token: Token | None) -> Diagnostic | None:
     """A loop, a batch, a case or a route: the message shows a right one."""
     found = form_of(place.line)
@@ -73,6 +77,10 @@ def _form(place: Place, token: Token | None) -> Diagnostic | None:
         return None
     lacks, right = found
     text = "the end of the line" if token is None else f"`{_shown(place)}`"
+    word = place.line.split()[0].rstrip(":")
+    if OUTSIDE.match(place.line) and "EQUAL" in place.expected:
+        return place.report("unexpected", found=text, expected="an equation", hints=(
+            f"`{word}` stands outside of `if`, `every` and loops, which can stand inside of it",))
     return place.report("unexpected", found=text, expected=lacks, hints=(f"`{right}`",))
 
 

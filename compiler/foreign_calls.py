@@ -29,6 +29,9 @@ FUNCTION_HABITS: dict[str, str] = {
     "detach": "{0}", "item": "{0}", "grad": "g", "gradient": "g", "float": "{0}",
     "ternary": "(if {0} then {1} else {2})", "iif": "(if {0} then {1} else {2})",
     "remainder": "mod({0}, {1})", "fmod": "mod({0}, {1})",
+    "eye": "I", "identity": "I", "transpose": "{0.}.T", "matmul": "{0.} @ {1.}",
+    "trace": "tr({0})", "inverse": "inv({0})", "cholesky": "chol({0})",
+    "matrix_power": "mpow({0}, {1})", "sqrtm": "mpow({0}, 1/2)",
 }
 
 

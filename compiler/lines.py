@@ -9,6 +9,7 @@ from thetaprime.render import spec_text
 from thetaprime.syntax import (
     Accept,
     Arm,
+    Answered,
     AxisDecl,
     BatchLine,
     CaseBlock,
@@ -188,6 +189,8 @@ def line_text(item: Item, width: int) -> str:
             return _broken(f"{target} = ", value, width)
         case DrawLine(name, value, kind):
             return f"{item.spelled or name} ~ {spec_text(value)}{_type(kind)}"
+        case Answered(name, oracle, point, value):
+            return _broken(f"{name} with {oracle}({point}) := ", value, width)
         case Hold(condition):
             return f"hold when {spec_text(condition)}"
         case Override(inner):

@@ -123,7 +123,7 @@ def _check_names(
     for expr, source in program.expressions():
         problems += check_symbols(expr, known, tables.functions, source, point)
     problems += check_claims(tables, known)
-    problems += check_guards(program.body, {s.name: s.guard for s in program.states})
+    problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
     # A name that `eval` cannot read is told once, whether it is known or not.
     gone = list(check_evaluate(tables, program))
     problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone

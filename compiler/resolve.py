@@ -17,6 +17,7 @@ from thetaprime.ops import OPS
 from thetaprime.route import routed
 from thetaprime.source import Source, Span
 from thetaprime.syntax import (
+    Answered,
     Arm,
     Binding,
     Cite,
@@ -92,7 +93,7 @@ def resolve(definition: Definition, source: Source, scope: Scope) -> Flat:
     for name in definition.parameters:
         if name not in passed_on or _mentions(definition, name):
             flat = composed(flat, name, scope.given[name], definition.span)
-    problems = [*check_module(flat), *_unthreaded(flat)]
+    problems = [*check_module(flat), *_unthreaded(flat), *_unanswered(flat)]
     if problems:
         raise SpecError(problems)
     return flat
@@ -195,6 +196,15 @@ def wrong_kind(found: Flat, wanted: str, name: str, source: Source, place: Span)
 
 def _article(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _unanswered(flat: Flat) -> Iterator[Diagnostic]:
+    """Answers to what is no inner optimizer, or to what it cannot be answered."""
+    for part in flat.parts:
+        if isinstance(part.item, Answered):
+            item = part.item
+            yield report("base-oracle", part.source, Span(
+                item.span.start, item.span.start + len(item.name)), name=item.name)
 
 
 def _count(

@@ -92,3 +92,11 @@ def renamed(statement: Statement, names: Mapping[Sym, Expr]) -> Statement:
                            until=None if statement.until is None else target(statement.until))
         case EachAxis(_, carries, body):
             return replace(statement, carries=tuple(map(carry, carries)), body=all_of(body))
+
+
+def surely(body: tuple[Statement, ...]) -> frozenset[Sym]:
+    """What a body defines whichever way its blocks go."""
+    found: set[Sym] = set()
+    for s in body:
+        found |= (surely(s.then) & surely(s.otherwise)) if isinstance(s, When) else {*outputs(s)}
+    return frozenset(found)

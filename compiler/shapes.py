@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from thetaprime.axes import over_axes
 from thetaprime.diagnostics import closest, report
+from thetaprime.expr import Sym
 from thetaprime.flat import Part
 from thetaprime.separate import SEEN, view_of
 from thetaprime.source import Source, Span
@@ -18,6 +19,7 @@ from thetaprime.syntax import (
     CaseBlock,
     ConstDecl,
     Doc,
+    EquationLine,
     EveryBlock,
     ForAxis,
     Hold,
@@ -66,6 +68,7 @@ def _check_view(tables: Tables, item: View | Param, source: Source) -> bool:
         return False
     twice = next((a for a in kind.axes if kind.axes.count(a) > 1), None)
     number = next((a for a in kind.axes if a.isdigit()), None)
+    taken = next((a for a in kind.axes if a in tables.axes), None)
     wanted = _NUMBER.get(kind.base, len(kind.axes))
     if kind.base not in SEEN:
         why = "not a matrix, a vector or a tensor with named axes"
@@ -73,6 +76,8 @@ def _check_view(tables: Tables, item: View | Param, source: Source) -> bool:
         why = f"a {kind.base} has {_axes(wanted or 3)}"
     elif twice is not None:
         why = f"`{twice}` stands twice"
+    elif taken is not None:
+        why = f"`{taken}` is another axis already"
     elif number is not None:
         why = "lengths differ from tensor to tensor: an axis has a name"
     else:
@@ -145,6 +150,8 @@ def _line(
             return Cases((CaseArm(condition, view, states, lines, item.span, place),))
         case ForAxis(name, of, items):
             _is_parameter(tables, of, source, item.span)
+            if name in tables.axes:
+                tables.problems.append(report("duplicate-name", source, item.span, name=name))
             if axis:
                 tables.problems.append(report("axis-nested", source, item.span))
             tables.seen |= {name, REST}
@@ -152,14 +159,18 @@ def _line(
             return Axes(name, states, lines, item.span)
         case BatchLine() | Hold() | Until() | Accept():
             pass
+        case EquationLine(Sym(name, True)) if axis and name in (tables.point, tables.parameter):
+            pass
         case _ if isinstance(item, StatementLine):
             tables.problems += [report("axis-nested", source, span)
                                 for span in _nested(item, tables, bool(axis))]
             return item
-    what = re.match(r"\w*", source.text[item.span.start :])
+    what = re.match(r"\w*'?", source.text[item.span.start :])
     assert what is not None
     fix = ("put the `for axis` into the case" if isinstance(item, CaseBlock) else
            "`unfold(g, a)` sees a tensor as a matrix here" if isinstance(item, View) else
+           "a tensor makes one step: `d = fold a over axes from d = g:`, and the step outside"
+           if isinstance(item, EquationLine) else
            "put it outside, beside the other lines of the spec")
     tables.problems.append(report("case-item", source, item.span, what=what[0], fix=fix,
                                   where="for axis" if axis else "case"))
@@ -218,6 +229,7 @@ def read_matrix(
     for axis in name.axes:
         if axis in known:
             continue
+        own_axes = ", ".join(f"`{a}`" for a in sorted(own or ()))
         if axis in tables.whole or axis.isdigit():
             tables.sized[axis] = axis if axis in tables.whole else int(axis)
             continue
@@ -225,7 +237,10 @@ def read_matrix(
         at = source.text.find(axis, name.span.start + len(name.base), name.span.end)
         tables.problems.append(report(
             "unknown-axis", source, Span(at, at + len(axis)) if at >= 0 else name.span, name=axis,
-            hints=(f"did you mean `{near}`?",) if near else ()))
+            hints=(f"`hyper {axis} : int = ...`: a length is a whole number",)
+            if axis in tables.hypers else (f"did you mean `{near}`?",) if near
+            else (f"here they have {own_axes}",) if own_axes
+            else ("`view x as matrix[rows, rest]` gives them one",) if axis == REST else ()))
         return otherwise
     return replace(PER_TENSOR, axes=name.axes)
 

@@ -347,6 +347,17 @@ def expressions(node: object) -> Iterator[Expr]:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """``base with grad(y) := e``: what an inner optimizer gets where it asks ``oracle(y)``."""
+
+    name: str
+    oracle: str
+    point: str
+    value: Expr
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """``view x as matrix[rows, rest]``: the tensors seen along named axes."""
 
@@ -424,7 +435,7 @@ StatementLine = (
 Item = (
     Doc | Cite | Note | Param | AxisDecl | HyperLine | StateDecl | ConstDecl | Train | Evaluate
     | Override | Claim | Function | Later | StatementLine | View | Losses | Numerics | Extern
-    | CaseBlock | ForAxis | Route
+    | CaseBlock | ForAxis | Route | Answered
 )
 
 

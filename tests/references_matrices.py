@@ -38,17 +38,25 @@ def _norm(m: Vector) -> float:
 
 
 def muon(x: Vector, grads: Grads, lr: float, mu: float, eps: float = 1e-7, wd: float = 0.0,
-         nesterov: bool = True, coefficients: Coefficients = QUINTIC) -> Steps:
-    """Jordan's post: heavy ball, Nesterov, five quintic steps from M/(|M| + eps); the step is times
+         nesterov: bool = True, coefficients: Coefficients = QUINTIC[:1], n: int = 5,
+         safety: float = 1.0) -> Steps:
+    """Jordan's post: heavy ball, Nesterov, n quintic steps from M/(|M| + eps); the step is times
     sqrt(max(1, rows/cols)). Conv kernels are matrices (rows, rest)."""
     b = np.zeros_like(x)
     wide = x.reshape(x.shape[0], -1).shape
     for g in grads:
         b = mu * b + (1 - mu) * g
         m = ((1 - mu) * g + mu * b if nesterov else b).reshape(wide)
-        o = newton_schulz(m / (_norm(m) + eps), coefficients).reshape(x.shape)
+        o = newton_schulz(m / (safety * _norm(m) + eps), [*coefficients] * n).reshape(x.shape)
         x = x - lr * wd * x - lr * math.sqrt(max(1, wide[0] / wide[1])) * o
         yield x
+
+
+def muon_polynomials(x: Vector, grads: Grads, lr: float, mu: float, eps: float, wd: float,
+                     safety: float, a: Vector, b: Vector, c: Vector) -> Steps:
+    """Amsel et al., algorithm 1: a polynomial for each turn, from M/(safety |M| + eps)."""
+    coefficients = list(zip(a, b, c, strict=True))
+    return muon(x, grads, lr, mu, eps, wd, coefficients=coefficients, n=1, safety=safety)
 
 
 def muon_torch(x: Vector, grads: Grads, lr: float, mu: float, eps: float, wd: float,

@@ -208,6 +208,49 @@ optimizer Inner
         np.testing.assert_allclose(params["w"], x, rtol=1e-12)
 
 
+TIED = """\
+optimizer Tied(base)
+  hyper lam = 0.1 in [0, inf)
+  state anchor = x
+  base with grad(y) := grad(y) + lam*(y - anchor)
+  x' = x + base(grad(x) + lam*(x - anchor))
+  every 3 from 3:
+    anchor' = x'
+"""
+
+
+def test_a_base_gets_the_gradients_that_the_outer_optimizer_answers(tmp_path: Path) -> None:
+    spec = beside(tmp_path, tied=TIED, row="optimizer Row = Tied(SAM(SGD with lr = 0.1))\n")
+    by_hand = tp.loads("""\
+optimizer ByHand
+  hyper lam = 0.1 in [0, inf)
+  hyper rho = 0.05 in [0, inf)
+  state anchor = x
+  q = grad(x) + lam*(x - anchor)
+  y = x + rho*q/norm(q over model)
+  x' = x - 0.1*(grad(y) + lam*(y - anchor))
+  every 3 from 3:
+    anchor' = x'
+""")
+    compare(beyond.run_interpreter(spec), beyond.run_interpreter(by_hand))
+    compare(beyond.run_jax(spec), beyond.run_interpreter(spec), 1e-9)
+
+
+def test_an_answer_is_given_on_the_batch_that_was_asked_for(tmp_path: Path) -> None:
+    inner = """\
+optimizer Inner
+  hyper lr = 0.1 in (0, inf)
+  x' = x - lr*grad(x; fresh)
+"""
+    outer = """\
+optimizer Outer(base)
+  base with grad(y) := 2*grad(y) + grad(y; full)
+  x' = x + base(g)
+"""
+    spec = beside(tmp_path, inner=inner, outer=outer, row="optimizer Row = Outer(Inner)\n")
+    assert body(spec) == ["x' = x - lr*(2*grad(x; fresh) + grad(x; full))"]
+
+
 def test_hold_in_a_base_holds_the_base_alone(tmp_path: Path) -> None:
     inner = """\
 optimizer Inner

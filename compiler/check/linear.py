@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from thetaprime.check.misfits import refuse, refuse_by_entry, refuse_entries, told
+from thetaprime.check.misfits import cases_apart, refuse, refuse_by_entry, refuse_entries, told
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.ops import LINEAR
@@ -40,7 +40,7 @@ def infer_linear(typing: Typing, expr: Apply, source: Source) -> Expr:
         kind = replace(PER_TENSOR, axes=tuple(axes[letter] for letter in result))
         return replace(expr, args=sized, type=kind)
     refuse(typing, replace(expr, args=args), source)
-    return replace(expr, args=args, type=_like(args))
+    return replace(expr, args=args, type=_like(expr.op, args))
 
 
 def least(rows: str, cols: str) -> str:
@@ -67,16 +67,17 @@ def _match(typing: Typing, wanted: list[str], args: tuple[Expr, ...]) -> dict[st
                 axes[letter] = axis
             elif axis not in (known, ANY):
                 return None
-    for (one, other) in (letters for letters, arg in zip(wanted, args, strict=True)
-                         if typing.kind(arg).axes == SQUARE):
-        size = axes[one] if axes[other] == ANY else axes[other]
-        axes |= {one: size, other: size}
+    for letters, arg in zip(wanted, args, strict=True):
+        if typing.kind(arg).axes == SQUARE:  # it has the size of what stands beside it
+            size = next((axes[x] for x in letters if axes[x] != ANY), ANY)
+            axes |= dict.fromkeys(letters, size)
     return axes
 
 
-def _like(args: tuple[Expr, ...]) -> Type:
+def _like(op: str, args: tuple[Expr, ...]) -> Type:
     """A type to go on with after an error."""
-    return next((a.type for a in args if a.type is not None), PER_TENSOR)
+    found = next((a.type for a in args if a.type is not None), PER_TENSOR)
+    return replace(found, axes=found.axes[:1]) if op == "diag" else found
 
 
 def with_size(expr: Expr, axes: tuple[str, ...]) -> Expr:
@@ -105,19 +106,22 @@ def infer_structure(typing: Typing, expr: Apply, source: Source) -> Expr:
         return replace(expr, type=replace(PER_TENSOR, kind="bool"))
     args = tuple(typing.infer(a, source) for a in expr.args)
     if expr.op == "case":
-        return _case(typing, replace(expr, args=args), source)
+        return _case(typing, replace(expr, args=args))
     if expr.op == "take":
         return _take(typing, replace(expr, args=args), source)
     value, (axis,) = args[0], expr.over
     if axis != typing.axis:
-        kind = "an axis of the view here" if axis in typing.view else "no such axis"
+        what = "an axis of the view here" if axis in typing.view else "no such axis"
         typing.problems.append(report("unfold-axis", source, _axis_span(expr, source),
-                                      name=expr.op, axis=axis, kind=kind))
-        return replace(expr, args=args, type=typing.kind(value))
+                                      name=expr.op, axis=axis, kind=what))
+        meant = replace(PER_TENSOR, axes=(typing.axis, REST))
+        return replace(expr, args=args,
+                       type=meant if expr.op == "unfold" and typing.axis else Type())
     wanted = Type() if expr.op == "unfold" else replace(PER_TENSOR, axes=(axis, REST))
     if expr.op == "unfold" and typing.kind(value).extent is not Extent.ENTRY:
         value = typing.spread(value)
-    if typing.kind(value).extent is not wanted.extent or typing.kind(value).axes != wanted.axes:
+    fits = (typing.kind(value).extent, typing.kind(value).axes) == (wanted.extent, wanted.axes)
+    if not fits and not told(typing, source, args[0].span):
         typing.problems.append(report(
             "needs-matrix", source, args[0].span, name=expr.op, text=spec_text(args[0]),
             type=typing.shown(typing.kind(args[0])),
@@ -136,7 +140,7 @@ def _axis_span(expr: Apply, source: Source) -> Span:
     return Span(start + found.start(1), start + found.end(1)) if found else expr.span
 
 
-def _case(typing: Typing, expr: Apply, source: Source) -> Expr:
+def _case(typing: Typing, expr: Apply) -> Expr:
     """What the cases make of a quantity: alike in all of them, or one number per entry."""
     values = expr.args[1::2]
     kinds = {typing.kind(v) for v in values}
@@ -144,12 +148,8 @@ def _case(typing: Typing, expr: Apply, source: Source) -> Expr:
         values = tuple(typing.spread(v) for v in values)
     args = tuple(x for pair in zip(expr.args[::2], values, strict=True) for x in pair)
     joined = join(tuple(typing.kind(v) for v in values))
-    apart = {typing.shown(typing.kind(v).of_kind("real")): None for v in values}
-    if len(apart) > 1 and any(typing.own(typing.kind(v)) for v in values):
-        typing.problems.append(report(
-            "shape-mismatch", source, expr.span, why="another shape in another case",
-            shapes=f"`{spec_text(values[0])}` is {' in one case, '.join([*apart][:2])} in another",
-            hints=("give it the same shape in all cases, or another name in each of them",)))
+    if cases_apart(typing, values):
+        return replace(expr, args=args, type=max(kinds, key=lambda k: (k.extent, k.axes)))
     if joined.extent is Extent.SCALAR:  # it differs from tensor to tensor
         joined = replace(joined, extent=Extent.TENSOR)
     return replace(expr, args=args, type=joined)
@@ -163,7 +163,8 @@ def _take(typing: Typing, expr: Apply, source: Source) -> Expr:
         if axis not in typing.kind(part).axes:
             typing.problems.append(report(
                 "no-axis", source, part.span, text=spec_text(part), axis=axis,
-                type=typing.shown(typing.kind(part))))
+                type=typing.shown(typing.kind(part)), hints=(
+                    "`take(A, p over a)`: the order p and the matrix A both have the axis a",)))
     return replace(expr, type=kind)
 
 

@@ -50,7 +50,7 @@ def infer_axes(typing: Typing, loop: EachAxis, inner: Callable[[Body], Body]) ->
             if o.prime and o not in values and loop.axis not in kind.axes:
                 typing.problems.append(report("axis-state", loop.source, o.span, name=o.name,
                                               axis=loop.axis, type=typing.shown(kind)))
-    typing.hidden |= {o for o in made - values if loop.axis not in typing.env[o].axes}
+    typing.hidden |= {o for o in made if not o.prime and loop.axis not in typing.env[o].axes}
     return replace(loop, carries=carries, body=body)
 
 

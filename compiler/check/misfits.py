@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from thetaprime.diagnostics import report
-from thetaprime.expr import Apply, Expr
+from thetaprime.diagnostics import Diagnostic, report
+from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ops import LINEAR, OPS
 from thetaprime.render import ATOM, SPEC, render, spec_text
 from thetaprime.source import Source, Span
@@ -98,12 +98,14 @@ def _how_to_see(typing: Typing, expr: Apply, arg: Expr, kind: Type) -> tuple[str
                 "matrix by the name of its axis",)
     if len(kind.axes) == 1:
         return ("`outer(v, v)` and `diag(v)` make a matrix of a vector",)
+    if expr.op == "mpow" and len(kind.axes) == 2:
+        return ("a power is one number, as in `mpow(A, -1/4)`",)
     if not kind.axes:
         return ("a number is multiplied by `*`; `eps*I` is a matrix",)
     return ("`outer(r, c)` takes two vectors, `A @ B` two matrices",)
 
 
-SEE = ("`param X : matrix[rows, cols]` for tensors of rank 2, `view x as matrix[rows, rest]` for "
+SEE = ("`param x : matrix[rows, cols]` for tensors of rank 2, `view x as matrix[rows, rest]` for "
        "others",)
 
 
@@ -149,13 +151,37 @@ def refuse_by_entry(
         "shape-mismatch", source, expr.span,
         shapes=f"`{typing.shown(first)} {between} {typing.shown(second)}`",
         why="entry by entry, the axes must be the same in the same order",
-        hints=turned(two[1]) if first.axes == second.axes[::-1] else (
+        hints=turned(two[1]) if first.axes == second.axes[::-1] else GRAM if any(
+            len(set(k.axes)) < len(k.axes) for k in (first, second)) else (
             "`@` is the product of matrices, `outer` that of two vectors",)))
+
+
+GRAM = ("`A @ A.T` has the rows of A twice, `A.T @ A` its columns; `I` goes beside such a matrix",)
 
 
 def turned(expr: Expr) -> tuple[str, ...]:
     """How a matrix gets its rows and columns exchanged."""
-    match expr:
-        case Apply("T", (inner,)):
-            return (f"without `.T`, `{spec_text(inner)}` fits",)
+    ops = {node.op for node in walk(expr) if isinstance(node, Apply)}
+    if "T" in ops and "@" not in ops:
+        return ("leave out its `.T`, which exchanges rows and columns",)
     return (f"`{_operand(expr)}.T` exchanges rows and columns",)
+
+
+def cases_apart(typing: Typing, values: tuple[Expr, ...]) -> tuple[str, ...]:
+    """The shapes of a quantity in its cases, if they differ and are no entries of a tensor."""
+    shapes = tuple(dict.fromkeys(typing.shown(typing.kind(v).of_kind("real")) for v in values))
+    own = any(typing.own(typing.kind(v)) for v in values)
+    return shapes if own and len(shapes) > 1 else ()
+
+
+def apart(typing: Typing, target: Sym, value: Expr, source: Source) -> Diagnostic | None:
+    """What is said of a quantity with another shape in each case, to whoever reads it."""
+    if not isinstance(value, Apply) or value.op != "case":
+        return None
+    shapes = cases_apart(typing, value.args[1::2])
+    if not shapes:
+        return None
+    return report(
+        "shape-mismatch", source, target.span, why="another shape in another case",
+        shapes=f"`{target}` is {' in one case, '.join(shapes[:2])} in another",
+        hints=("give it the same shape in all cases, or read it inside of its case",))

@@ -113,6 +113,9 @@ def _check_call(
         wanted = ALONG[op]
         if node.over and len(node.args) == wanted:
             return []
+        if not node.over and len(node.args) == wanted:
+            return [report("bad-call", source, head, name=op, wanted="an axis too",
+                           given="no axis", hints=(f"`{op}(v over rows)`",))]
         return [bad_call(op, (wanted, wanted), len(node.args), source, head)]
     if op in ORACLES_LATER:
         return [report("not-yet", source, head, what=f"`{op}` is")]
@@ -179,8 +182,11 @@ def bad_call(
 
 def _check_structure(node: Apply, source: Source, head: Span) -> list[Diagnostic]:
     """``unfold(g, a)``, ``refold(M, a)``, ``take(A, p over a)``; the rest the compiler makes."""
-    if node.op not in ("unfold", "refold", "take") or (
-            node.over and len(node.args) == STRUCTURE[node.op]):
+    if node.op not in ("unfold", "refold", "take"):
+        called = source.text.startswith(f"{node.op}(", node.span.start)
+        return [report("undefined-function", source, head, name=node.op, hints=(
+            _function_hint(node, [*OPS, *REDUCTIONS], set(), source),))] if called else []
+    if node.over and len(node.args) == STRUCTURE[node.op]:
         return []
     form = {"take": "take(A, p over a)"}.get(node.op, f"{node.op}(g, a)")
     return [bad_call(node.op, (2, 2), len(node.args), source, head, form)]

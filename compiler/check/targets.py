@@ -10,7 +10,7 @@ from thetaprime.check.names import check_symbols
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Expr, Sym, symbols, walk
 from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
-from thetaprime.scopes import outputs
+from thetaprime.scopes import outputs, surely
 from thetaprime.source import Source
 from thetaprime.statements import Program
 from thetaprime.syntax import Change, Fact, StateDecl
@@ -62,7 +62,8 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
                                    fixed=f"{target}'{rest}"))
         elif not target.prime and name in ("t", "loss", "rank", tables.gradient, *tables.seen):
             problems.append(report("reserved-name", *where, name=name,
-                                   why="it is given, not defined"))
+                                   why="tensors have an axis of this name"
+                                   if name in tables.seen else "it is given, not defined"))
         elif not target.prime and name in tables.hypers:
             problems.append(report("duplicate-name", *where, name=name, hints=(
                 f"a hyperparameter is given; call the new quantity by another name, or declare "
@@ -110,9 +111,9 @@ def _half_defined(body: tuple[Statement, ...], lacking: frozenset[Sym]) -> Itera
 
     ``lacking`` are those that the surrounding blocks do not give to this body.
     """
-    halves = {i: _outputs((s,)) - _surely((s,)) for i, s in enumerate(body)}
+    halves = {i: _outputs((s,)) - surely((s,)) for i, s in enumerate(body)}
     for i, statement in enumerate(body):
-        own = lacking - _surely(body)
+        own = lacking - surely(body)
         own |= frozenset().union(*(h for k, h in halves.items() if k != i))
         read = statement.condition if isinstance(statement, When) else statement
         for expr, source in _expressions(read, statement.source):
@@ -134,14 +135,6 @@ def _expressions(node: Statement | Expr, source: Source) -> Iterator[tuple[Expr,
 
 def _outputs(body: tuple[Statement, ...]) -> frozenset[Sym]:
     return frozenset(o for s in body for o in outputs(s))
-
-
-def _surely(body: tuple[Statement, ...]) -> frozenset[Sym]:
-    """What a body defines whichever way its blocks go."""
-    found: set[Sym] = set()
-    for s in body:
-        found |= (_surely(s.then) & _surely(s.otherwise)) if isinstance(s, When) else {*outputs(s)}
-    return frozenset(found)
 
 
 def check_evaluate(tables: Tables, program: Program) -> Iterator[Diagnostic]:

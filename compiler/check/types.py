@@ -22,7 +22,7 @@ from thetaprime.check.linear import (
     within,
 )
 from thetaprime.check.loops import infer_axes, infer_loop
-from thetaprime.check.misfits import told, turned
+from thetaprime.check.misfits import apart, told, turned
 from thetaprime.check.seeing import is_seen, spread, without_views
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
@@ -30,7 +30,7 @@ from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When
 from thetaprime.ops import LINEAR, OPS, REDUCTIONS, STRUCTURE, is_reduction
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
-from thetaprime.types import BOOLEAN, SCALAR, Extent, Type, join, reduced
+from thetaprime.types import BOOLEAN, LENGTH, SCALAR, Extent, Type, join, reduced
 
 # Extents by other names.
 _MEANT = {"layer": "tensor", "layers": "tensor", "param": "tensor", "parameter": "tensor",
@@ -54,6 +54,7 @@ class Typing:
     families: frozenset[str] = frozenset()
     axis: str = ""
     hidden: set[Sym] = field(default_factory=set)
+    apart: dict[Sym, Diagnostic] = field(default_factory=dict)  # of other shapes in other cases
     problems: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
 
@@ -104,7 +105,10 @@ class Typing:
         """A quantity as it is seen here."""
         kind = self.env.get(symbol, SCALAR)
         typed_symbol = replace(symbol, type=kind)
-        if symbol in self.hidden or (self.families.intersection(kind.axes) and not self.axis):
+        alone = not self.axis and self.families.intersection((symbol.name, *kind.axes))
+        if symbol in self.apart:
+            self.problems.append(self.apart[symbol])
+        if alone or symbol in self.hidden:
             self.problems.append(report("axis-only", source, symbol.span, name=str(symbol)))
         if kind.extent is not Extent.ENTRY or not self.view:
             return typed_symbol
@@ -133,13 +137,16 @@ class Typing:
 
     def into(self, declared: Type, expr: Expr, source: Source) -> Expr:
         """The expression as what it defines: entries spread out, identities of its size."""
-        if typed(expr).axes == SQUARE:
+        if typed(expr).axes == SQUARE and len(set(declared.axes)) == 1:
             expr = with_size(expr, declared.axes)
         if declared.extent is Extent.ENTRY:
             expr = self.spread(expr)
-        for node in walk(expr):
+        for node in () if told(self, source, expr.span) else walk(expr):
             if isinstance(node, Apply) and node.op == "eye" and not node.over:
-                self.problems.append(report("identity-size", source, node.span))
+                self.problems.append(report(
+                    "identity-size", source, node.span,
+                    label="it is square, and goes into " + self.shown(declared)
+                    if self.own(declared) else None))
         return expr
 
     def within(self, view: tuple[str, ...]) -> Typing:
@@ -156,6 +163,8 @@ class Typing:
         """A type as a spec would write it."""
         if not self.own(kind):
             return str(kind)
+        if kind.axes == SQUARE:
+            return "matrix[n, n]"
         words = {1: "vector", 2: "matrix"}
         return f"{words.get(len(kind.axes), 'tensor')}[{', '.join(kind.axes)}]"
 
@@ -172,8 +181,8 @@ class Typing:
                 result = without_views(result, self.view)
             before = typed(result)
             if before.axes.count(over) > 1:
-                self.problems.append(report("over-twice", source, arg.span, text=spec_text(arg),
-                                            axis=over))
+                self.problems.append(report("over-twice", source, arg.span, axis=over,
+                                            type=self.shown(before)))
             if over not in ("model", "tensor", *self.axes, *before.axes):
                 near = _MEANT.get(over)
                 self.problems.append(report("over-unknown", source, _over(expr, over, source),
@@ -215,8 +224,11 @@ class Typing:
         condition = self.infer(expr, source)
         kind = typed(condition)
         if kind.kind == "bool" and kind != BOOLEAN:
-            self.problems.append(report("block-condition", source, expr.span,
-                                        type=self.shown(kind)))
+            lengths = all(n.type == LENGTH for n in walk(condition) if isinstance(n, Sym))
+            self.problems.append(report(
+                "block-condition", source, expr.span, type=self.shown(kind),
+                hints=(f"`case {spec_text(expr)}:` is the block for some tensors only",)
+                if lengths else ()))
         elif kind.kind != "bool":
             self.problems.append(report("not-a-condition", source, expr.span,
                                         text=spec_text(expr)))
@@ -273,6 +285,12 @@ def infer_statements(
         match statement:
             case Equation(target, value, source):
                 value = typing.infer(value, source)
+                typing.apart.pop(target, None)
+                misfit = apart(typing, target, value, source)
+                if misfit is not None and target.prime:
+                    typing.problems.append(misfit)
+                elif misfit is not None:
+                    typing.apart[target] = misfit
                 kind = wanted.get(target, typed(value))
                 value = typing.into(kind, value, source)
                 if target not in wanted:
