@@ -18,6 +18,7 @@ from thetaprime.backends.jax_setup import (
 )
 from thetaprime.backends.jax_signature import compute_defaults, parameters
 from thetaprime.backends.jax_walks import Scene, given, walks
+from thetaprime.backends.layout import WIDTH
 from thetaprime.expr import Num, Sym, symbols
 from thetaprime.types import PER_ENTRY, Extent
 
@@ -61,9 +62,11 @@ def _update(plan: Plan) -> list[str]:
     loss = Sym("loss") in used
     point = Sym(step.point) in used
     keyword = ", *, value: Any = None" if loss else ""
+    arguments = f"grads: Any, state: {plan.state_class}, params: Any = None{keyword}, **extra: Any"
+    if len(arguments) > WIDTH - 12:
+        arguments = arguments.replace(", ", ",\n").replace("*,\n", "*, ")
     lines = [
-        "def update(",
-        f"    grads: Any, state: {plan.state_class}, params: Any = None{keyword}, **extra: Any",
+        "def update(", *(f"    {line}" for line in arguments.split("\n")),
         f") -> tuple[Any, {plan.state_class}]:",
         '    """The change to add to the parameters, and the state after the step."""',
         "    del extra",

@@ -15,8 +15,9 @@ def fold_lines(lines: list[str]) -> list[str]:
 
 
 def fold_line(line: str) -> list[str]:
-    """One logical line as lines no longer than WIDTH, where brackets and operators allow."""
-    if len(line) <= WIDTH:
+    """One logical line as lines no longer than WIDTH, where brackets and operators allow; a part of
+    one stays as it is."""
+    if len(line) <= WIDTH or line.count("(") != line.count(")"):
         return [line]
     body = line.lstrip()
     indent = line[: len(line) - len(body)]

@@ -12,8 +12,8 @@ from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.source import Span
 from thetaprime.syntax import (
     Accept,
-    Arm,
     Answered,
+    Arm,
     AxisDecl,
     BatchLine,
     Binding,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from thetaprime.calls import Call, find_calls
 from thetaprime.change import plainly
@@ -221,7 +222,8 @@ class Writer:
     def _answered(self, item: Item) -> Item:
         """An item of the base with what the outer optimizer answers where it asks."""
         for answer in self.answers:
-            item = mapped(item, lambda e, a=answer: rewrite(e, lambda n: answered(n, a)))
+            change = partial(answered, answer=answer)
+            item = mapped(item, partial(rewrite, change=change))
         return item
 
     def _first(self, state: StateDecl, call: Call, symbols: dict[Sym, Sym]) -> Part:

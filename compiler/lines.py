@@ -8,8 +8,8 @@ from thetaprime.expr import Apply, Expr
 from thetaprime.render import spec_text
 from thetaprime.syntax import (
     Accept,
-    Arm,
     Answered,
+    Arm,
     AxisDecl,
     BatchLine,
     CaseBlock,

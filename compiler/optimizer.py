@@ -201,8 +201,7 @@ def load(name_or_path: str | Path) -> Optimizer:
     path = Path(text)
     if isinstance(name_or_path, str) and re.search(r"\w\s+(with|on)\s|\w\s*\(", text) and (
             not path.exists()):
-        name = re.sub(r"\W+", "_", text).strip("_")
-        return Optimizer(Source(text, f"optimizer {name} = {text}\n"))
+        return Optimizer(Source(text, f"optimizer {_name_of(text)} = {text}\n"))
     if isinstance(name_or_path, Path) or text.endswith(".opt") or "/" in text:
         if path.is_dir():
             raise CallError("wrong-call", f"{text} is a folder, not a spec")
@@ -219,6 +218,18 @@ def load(name_or_path: str | Path) -> Optimizer:
         hint = f"did you mean `{near}`?" if near else "see `thetaprime list`"
         raise CallError("wrong-call", f"there is no shipped spec `{text}`", hint)
     return Optimizer(Source(entry.name, entry.read_text("utf-8")))
+
+
+# The longest name of a spec that is loaded by its expression.
+MOST_LETTERS = 40
+
+
+def _name_of(expression: str) -> str:
+    """``Lookahead(SAM(AdamW))`` is LookaheadSAMAdamW, ``AdamW with wd = 0`` AdamWVariant."""
+    inside = re.sub(r'"[^"]*"', "", expression)
+    words = re.findall(r"(?<![\w.])([A-Z]\w*|[a-z]\w*(?=\s*\()|(?<=on )\w+)(?!\s*=)", inside)
+    parts = [p[:1].upper() + p[1:] for word in dict.fromkeys(words) for p in word.split("_")]
+    return "".join(parts if len(parts) > 1 else [*parts, "Variant"])[:MOST_LETTERS]
 
 
 def loads(text: str, name: str = "<text>") -> Optimizer:

@@ -246,7 +246,8 @@ def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
     if problems:
         raise SpecError(problems)
     for binding in (*by_place, *ref.bindings):
-        schedule = None if binding.value in [Sym(n) for n in known] else _schedule(binding, source, scope)
+        is_hyper = binding.value in [Sym(n) for n in known]
+        schedule = None if is_hyper else _schedule(binding, source, scope)
         if schedule is not None:
             base = scheduled(base, binding.name, schedule)
             continue

@@ -39,8 +39,8 @@ def row(spec: str, rule: Rule, extra: dict[str, Any] | None = None,
 
 
 BASES = {
-    "SGD with lr = 0.1, mu = 0.8": sgd(0.1, 0.8),
-    "AdamW with lr = 0.05, b1 = 0.8, b2 = 0.95, eps = 1e-2, wd = 0.3":
+    "SGD(lr = 0.1, mu = 0.8)": sgd(0.1, 0.8),
+    "AdamW(lr = 0.05, b1 = 0.8, b2 = 0.95, eps = 1e-2, wd = 0.3)":
         adamw(0.05, 0.8, 0.95, 1e-2, 0.3),
 }
 
@@ -129,7 +129,7 @@ TASKS = [
         why="the reference's SLSQP stops there"),
 ]
 
-ROWS = [*VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
+ROWS = [*AROUND, *VARIANCE, *CURVATURE, *SEARCHES, *ZEROTH, *TASKS]
 
 # Hyperparameters that no row can show: they bound a solver that has converged before, and k is the
 # number of losses that the problem has.
@@ -138,6 +138,9 @@ UNSEEN = {("egn", "turns"), ("levenberg-marquardt", "turns"), ("gns-newton", "tu
           ("upgrad", "turns"), ("upgrad", "k"), ("cagrad", "turns"), ("cagrad", "il"),
           ("cagrad", "k"), ("pcgrad", "k")}
 
-# What a hyperparameter is changed to where a little does nothing: it is a threshold.
-OTHER = {(spec, "c"): 0.95 for spec in ("armijo-sgd", "l-bfgs", "smb", "nonlinear-cg-fr",
-                                        "nonlinear-cg-pr", "nonlinear-cg-hs")}
+# What a hyperparameter is changed to where a little does nothing: it is a threshold, or a function.
+OTHER: dict[tuple[str, str], Any] = {
+    ("tram", "divergence"): lambda old, new: 2 * near.divergence(old, new),
+    **{(spec, "c"): 0.95 for spec in ("armijo-sgd", "l-bfgs", "smb", "nonlinear-cg-fr",
+                                      "nonlinear-cg-pr", "nonlinear-cg-hs")},
+}

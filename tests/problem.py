@@ -75,8 +75,10 @@ class Oracles:
         """A number."""
         return self._call(loss, params, data)
 
-    def grad(self, params: Tree, data: Any) -> Any:
-        """A tree like the parameters."""
+    def grad(self, params: Tree, data: Any, which: str = "") -> Any:
+        """A tree like the parameters; of `main`, the first of the tasks, or `aux`, the second."""
+        if which:
+            return {n: v[("main", "aux").index(which)] for n, v in self.grads(params, data).items()}
         return self._call(_GRAD, params, data)
 
     def hvp(self, params: Tree, v: Tree, data: Any) -> Any:

@@ -39,22 +39,34 @@ def test_every_shipped_spec_is_tested() -> None:
     assert not tested[0] & tested[1]
 
 
+def _run(name: str, choice: dict[str, str]) -> tuple[tp.Optimizer, dict[str, Any]]:
+    """What runs on tensors of all ranks, and its hyperparameters: the spec, beside another one for
+    the tensors that it is not for."""
+    optimizer = tp.load(name)
+    given = choice | given_to(optimizer, choice)
+    if optimizer.step(**choice).takes is None:
+        return optimizer, given
+    beside = tp.load(f"route(rank == 2 -> {optimizer.name}, otherwise -> SignSGD(lr = 0.01))")
+    names = [n for n in beside.tables.hypers if n not in beside.flat.bound]
+    return beside, {next(m for m in names if m in (n, f"{optimizer.name.lower()}_{n}")): value
+                    for n, value in given.items()}
+
+
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    given = choice | given_to(tp.load(name), choice)
-    compare(run_numpy(name, **given), run_interpreter(name, **given), _tol(name))
+    spec, given = _run(name, choice)
+    compare(run_numpy(spec, **given), run_interpreter(spec, **given), _tol(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    given = choice | given_to(tp.load(name), choice)
-    compare(run_jax(name, **given), run_interpreter(name, **given), _tol(name))
+    spec, given = _run(name, choice)
+    compare(run_jax(spec, **given), run_interpreter(spec, **given), _tol(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_points_to_evaluate_follow_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    optimizer = tp.load(name)
-    given = choice | given_to(optimizer, choice)
-    if optimizer.step(**choice).evaluate is not None:
-        compare(run_numpy(name, evaluate=True, **given),
-                run_interpreter(name, evaluate=True, **given), _tol(name))
+    spec, given = _run(name, choice)
+    if spec.tables.evaluate is not None:
+        compare(run_numpy(spec, evaluate=True, **given),
+                run_interpreter(spec, evaluate=True, **given), _tol(name))

@@ -151,3 +151,11 @@ def test_draws_depend_on_seed_step_name_and_tensor_only() -> None:
     noise = np.asarray(jax.tree.leaves(state.r))
     assert abs(noise.mean()) < 0.1
     assert abs(noise.std() - 1) < 0.1
+
+
+def test_a_long_name_gives_a_module_all_the_same() -> None:
+    name = "A" + "b" * 90
+    text = tp.loads(
+        f"optimizer {name}\n  hyper lr = 0.1 in (0, 1)\n  state m = 0\n  m' = m + g\n"
+        "  x' = x - lr*m'\n").code("jax")
+    compile(text, "long", "exec")
