@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+import thetaprime as tp
 from tests.jax_helpers import LOSS, close, factory, module, random_trees, required, transformation
 from tests.jax_specs import ADAMW, SGD, SPECS
 from thetaprime import interpret
