@@ -98,7 +98,7 @@ def run_jax(spec: Any, steps: int = STEPS, **hypers: Any) -> list[Tree]:
         asking = asks_more(step)
         # Where the loss is all that a rule needs, it is given a loss function.
         needs = {ORACLES[name].needs for name in oracles_of(step)}
-        asked: Any = problem.loss if needs <= {"loss"} else SimpleNamespace(
+        asked: Any = problem.loss if needs <= {"loss"} and not step.losses else SimpleNamespace(
             loss=problem.loss, out=problem.out, ell=problem.ell, losses=problem.tasks)
         several = _several(step)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from tests import references, tree
 from tests import references_wrappers as wrappers
-from tests import tree
-from tests.libraries import Made, koz, library, of, timm_
+from tests.libraries import Made, koz, library, of, optax_, timm_
 from tests.matrix_rows import BETAS, History, Row, asked, at, hand
-from tests.references import Rule, per_tensor
+from tests.references import Rule, per_tensor, whole
 
 
 def composed(expression: str) -> str:
@@ -87,4 +87,14 @@ XGRAD = [
         (ADAMW_SPEC, wrappers.adamw(**ADAMW)))
 ]
 
-ROWS = [*WRAPPERS, *XGRAD]
+MOMENTUM = "HeavyBallOutside with lr = 0.1, mu = 0.8"
+CLIPPED = [
+    Row(composed(f"{MOMENTUM} on clip_norm(2)"), "hand",
+        partial(whole, references.sgd_clip_norm, 20, lr=0.1, mu=0.8, clip=2.0)),
+    at(composed(f"{MOMENTUM} on clip_norm(2)"), optax_(lambda o: o.chain(
+        o.clip_by_global_norm(2.0), o.sgd(0.1, momentum=0.8)))),
+    at(composed(f"{MOMENTUM} on clip_value(0.5)"), optax_(lambda o: o.chain(
+        o.clip(0.5), o.sgd(0.1, momentum=0.8)))),
+]
+
+ROWS = [*WRAPPERS, *XGRAD, *CLIPPED]
