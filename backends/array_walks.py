@@ -11,7 +11,7 @@ from thetaprime.backends.array_expr import ArrayWriter
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_leaf import Regions, leaf_lines
 from thetaprime.backends.jax_oracles import batch_text
-from thetaprime.backends.jax_regions import indented, within
+from thetaprime.backends.jax_regions import ended, indented, renamed, returned, within
 from thetaprime.backends.jax_walks import given, reads_of
 from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym
@@ -88,26 +88,7 @@ def _batch(call: Apply, scene: Scene) -> str:
 def _part(part: Part, names: Sequence[str], scene: Scene) -> list[str]:
     """The lines of a part, whose results then go by ``names``."""
     lines = walks(part.segments, part.results, scene)
-    return _ended(lines, names, [scene.writer.name(s) for s in part.results])
-
-
-def _renamed(names: Sequence[str], values: Sequence[str]) -> list[str]:
-    """``a, b = p, q`` for those that differ."""
-    pairs = [(n, v) for n, v in zip(names, values, strict=True) if n != v]
-    if not pairs:
-        return []
-    left, right = (", ".join(side) for side in zip(*pairs, strict=True))
-    return [f"{left} = {right}"]
-
-
-def _ended(lines: list[str], names: Sequence[str], values: Sequence[str]) -> list[str]:
-    """The lines after which ``values`` go by ``names``: as the last line itself makes them, where
-    that is all it does."""
-    last = _renamed(names, values)
-    left, _, right = "".join(last).partition(" = ")
-    if last and right not in names and lines and lines[-1].startswith(f"{right} = "):
-        return [*lines[:-1], left + lines[-1].removeprefix(right)]
-    return lines + last
+    return ended(lines, names, [scene.writer.name(s) for s in part.results])
 
 
 def _turns(loop: Loop, part: Part, scene: Scene) -> list[str]:
@@ -128,7 +109,7 @@ def _inside(loop: Loop, writer: ArrayWriter) -> ArrayWriter:
 
 def _loop(loop: Loop, body: list[str], stop: Sequence[str], writer: ArrayWriter) -> list[str]:
     """The lines of a loop whose body ends with the next values in the names of the carries."""
-    starts = _renamed([writer.name(c.value) for c in loop.carries],
+    starts = renamed([writer.name(c.value) for c in loop.carries],
                       [_start(c, writer) for c in loop.carries])
     turn = writer.name(loop.turn)
     turn = turn if any(re.search(rf"\b{turn}\b", line) for line in body) else "_"
@@ -159,7 +140,7 @@ def _leaf_loop(
     loop: Loop, inner: list[str], results: Sequence[str], writer: ArrayWriter
 ) -> list[str]:
     names = [writer.name(c.value) for c in loop.carries]
-    body = _ended(inner, names, results[:len(names)])
+    body = ended(inner, names, results[:len(names)])
     return _loop(loop, body, results[len(names):], writer)
 
 
@@ -188,16 +169,9 @@ def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
     arguments = [writer.name(s) for s in scene.lists
                  if s in read or (s == writer.like and shaped)]
     arguments += [word for word in ("index", "path") if _names(word, text)]
-    return ["", f"def {name}({', '.join(arguments)}):", *indented(_returned(body, results, writer)),
-            "", *_called(f"map({', '.join([name, *arguments])})", results, stage.partials, writer)]
-
-
-def _returned(body: list[str], results: Sequence[Sym], writer: ArrayWriter) -> list[str]:
-    """The body of a function that returns the results."""
-    out = ", ".join(writer.name(s) for s in results)
-    if body and len(results) == 1 and body[-1].startswith(f"{out} = "):
-        return [*body[:-1], "return " + body[-1].removeprefix(f"{out} = ")]
-    return [*body, f"return {out}"]
+    lines = returned(body, [writer.name(s) for s in results])
+    return ["", f"def {name}({', '.join(arguments)}):", *indented(lines), "",
+            *_called(f"map({', '.join([name, *arguments])})", results, stage.partials, writer)]
 
 
 def _called(

@@ -14,7 +14,7 @@ from itertools import groupby
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
 from thetaprime.backends.jax_matrices import results_of, view_lines
-from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
+from thetaprime.backends.jax_regions import choice_lines, ended, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym, substitute
 from thetaprime.guards import conjoined
 from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
@@ -215,6 +215,6 @@ def _each_axis(
     lines += [f"{writer.name(s)} = []" for s in families]
     body = leaf_lines(loop.body, inner, own, regions, nested=True)
     body += [f"{writer.name(s)}.append({inner.name(s)})" for s in families]
-    body += [f"{writer.name(c.value)} = {writer.name(replace(c.value, prime=True))}"
-             for c in loop.carries]
+    body = ended(body, [writer.name(c.value) for c in loop.carries],
+                 [writer.name(replace(c.value, prime=True)) for c in loop.carries])
     return [*lines, f"for {axis} in range({writer.name(writer.like)}.ndim):", *indented(body)]

@@ -94,9 +94,36 @@ def choice_lines(
     words = ("due", "between") if rare else ("then", "otherwise")
     lines: list[str] = []
     for word, (inner, results) in zip(words, (then, otherwise), strict=True):
-        lines += ["", f"def {word}():", *indented(inner), f"    return {', '.join(results)}"]
+        lines += ["", f"def {word}():", *indented(returned(inner, results))]
     return [*lines, "",
             f"{', '.join(outputs)} = _cond({writer.show(condition)}, {', '.join(words)})"]
+
+
+def renamed(names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """``a, b = p, q`` for those that differ."""
+    pairs = [(n, v) for n, v in zip(names, values, strict=True) if n != v]
+    if not pairs:
+        return []
+    left, right = (", ".join(side) for side in zip(*pairs, strict=True))
+    return [f"{left} = {right}"]
+
+
+def ended(lines: list[str], names: Sequence[str], values: Sequence[str]) -> list[str]:
+    """The lines after which ``values`` go by ``names``: as the last line itself makes them, where
+    that is all it does."""
+    last = renamed(names, values)
+    left, _, right = "".join(last).partition(" = ")
+    if last and right not in names and lines and lines[-1].startswith(f"{right} = "):
+        return [*lines[:-1], left + lines[-1].removeprefix(right)]
+    return lines + last
+
+
+def returned(lines: Sequence[str], results: Sequence[str]) -> list[str]:
+    """The lines of a function that returns the results: its last line, where it makes the one."""
+    out = ", ".join(results)
+    if lines and len(results) == 1 and lines[-1].startswith(f"{out} = "):
+        return [*lines[:-1], "return " + lines[-1].removeprefix(f"{out} = ")]
+    return [*lines, f"return {out}"]
 
 
 def indented(lines: Sequence[str]) -> list[str]:

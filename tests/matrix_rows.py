@@ -112,6 +112,23 @@ def probed(spec: str, name: str, rule: Rule, **hypers: Any) -> Row:
     return Row(spec, "hand", theirs, hypers)
 
 
+def apollo(ours: Callable[..., History], **hypers: Any) -> Row:
+    """APOLLO against a rule that is given the draws."""
+    def run(leaves: Tree, grads: list[Tree]) -> History:
+        runs = {n: memory.apollo(x, [g[n] for g in grads], partial(_directions, k, x.shape),
+                                 **hypers) for k, (n, x) in enumerate(leaves.items())}
+        return [{n: next(run) for n, run in runs.items()} for _ in grads]
+
+    where = (MATRICES, matrix_gradients(STEPS)) if ours is on_some else (LEAVES, gradients(STEPS))
+    return Row("apollo", "hand", partial(run, *where), hypers, ours)
+
+
+def _directions(leaf: int, tensor: tuple[int, ...], t: int, shape: tuple[int, int]) -> Any:
+    """What a spec with seed 0 draws for a tensor, whose shape says in which of its cases."""
+    name = "Z" if tensor[0] >= tensor[1] else "Y"
+    return draw("normal", (), 0, name, t, leaf, shape)
+
+
 POLAR_EXPRESS = [
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
     (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
@@ -218,6 +235,8 @@ MEMORY = [
        lr=0.1, eps=1e-2, wd=0.3, r=2, k=STEPS, scale=0.5, **FULL),
     hand("galore", memory.galore, lr=0.1, eps=1e-2, wd=0.3, r=2, k=3, scale=0.5, **FULL),
     hand("galore", memory.galore, on_some, lr=0.1, eps=1e-2, wd=0.3, r=1, k=7, scale=0.5, **FULL),
+    apollo(on_tree, lr=0.1, eps=1e-2, wd=0.3, r=2, k=3, scale=0.5, grow=1.2, **FULL),
+    apollo(on_some, lr=0.1, eps=1e-2, wd=0.3, r=2, k=7, scale=2.0, grow=1.01, **FULL),
     *(at("adamp", timm_("adamp.AdamP", lr=0.1, eps=1e-2, weight_decay=0.3, delta=0.5, wd_ratio=0.2,
                         nesterov=ahead, **BETAS),
          lr=0.1, eps=1e-2, wd=0.3, delta=0.5, ratio=0.2, nesterov=ahead, **FULL)

@@ -136,6 +136,35 @@ def _adam_then_decay(
         yield x
 
 
+def apollo(x: Vector, grads: Grads, normal: Callable[[int, tuple[int, int]], Vector], lr: float,
+           b1: float, b2: float, eps: float, wd: float, r: int, k: int, scale: float,
+           grow: float) -> Steps:
+    """Zhu et al., algorithm 1: Adam on the gradient seen in r random directions of the shorter side
+    says how far each channel of the whole gradient goes; its norm grows by ``grow`` at most.
+    ``normal(t, shape)`` draws the directions at t = 1, k + 1, ..."""
+    if x.ndim != 2 or min(x.shape) < r:
+        yield from _adam_then_decay(x, grads, lr, b1, b2, eps, wd, lambda g, t: (g, lambda u: u))
+        return
+    tall, before = x.shape[0] >= x.shape[1], 0.0
+    p = m = v = np.zeros(())
+    for t, g in enumerate(grads, 1):
+        if (t - 1) % k == 0:
+            p = normal(t, (x.shape[1], r) if tall else (r, x.shape[0])) / math.sqrt(r)
+        low = g @ p if tall else p @ g
+        m = b1 * m + (1 - b1) * low
+        v = b2 * v + (1 - b2) * low**2
+        lengths = [np.sqrt(np.sum(a**2, axis=int(tall), keepdims=True))
+                   for a in (m / (np.sqrt(v) + eps), low)]
+        step = g * lengths[0] / (lengths[1] + 1e-8)
+        size = math.sqrt(float(np.sum(step**2)))
+        if t > 1 and size > grow * (before + 1e-8):
+            step, size = step / size * grow * (before + 1e-8), grow * (before + 1e-8)
+        before = size
+        size = lr * math.sqrt(1 - b2**t) / (1 - b1**t) * math.sqrt(scale)
+        x = (1 - lr * wd) * (x - size * step)
+        yield x
+
+
 def adamp(x: Vector, grads: Grads, lr: float, b1: float, b2: float, eps: float, wd: float,
           delta: float, ratio: float, nesterov: bool = False) -> Steps:
     """Heo et al., algorithm 2: Adam's step without its radial part where x is scale-invariant."""
