@@ -60,6 +60,8 @@ def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str
         case "outer" if len(kind.axes) > 2:
             return f"{args[0]}[..., :, None] * {args[1]}[..., None, :]"
     form = CALLS.get(expr.op)
+    if expr.op.startswith("svd.") and expr.over:
+        args = [f"{args[0]}, {length(expr.over[0])}"]
     return None if form is None else form.format(*args)
 
 
@@ -159,10 +161,15 @@ def _fits_all(params, name, least=0, most=None):
                 f"has the shape {jnp.shape(x)}: route it to another rule")
 ''',
     "_svd": '''
-def _svd(a):
-    """u, s, v with a = u @ diag(s) @ v.T, the largest singular value first."""
+def _svd(a, k=None):
+    """u, s, v with a = u @ diag(s) @ v.T, the largest singular value first; k of each, the last
+    ones zero where there are fewer."""
     u, s, vt = jnp.linalg.svd(a, full_matrices=False)
-    return u, s, vt.T
+    if k is None:
+        return u, s, vt.T
+    missing = (0, max(0, k - len(s)))
+    return tuple(jnp.pad(part[..., :k], [*[(0, 0)] * (part.ndim - 1), missing])
+                 for part in (u, s, vt.T))
 ''',
     "_unfold": '''
 def _unfold(x, axis):

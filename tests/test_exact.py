@@ -13,11 +13,13 @@ import thetaprime as tp
 from thetaprime.check.direction import on_bowl
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.interpret import Memory, advance, evaluation, start
-from thetaprime.ir import Draw, Step, reads
+from thetaprime.ir import Draw, Step, reads, statements
+from thetaprime.linalg import _EXACT
 from thetaprime.numbers import EXACT, FLOAT, Field
+from thetaprime.ops import LINEAR
 from thetaprime.signature import asks_more
 
-IRRATIONAL = {"sqrt", "exp", "ln", "sin", "cos", "tanh", "atan", "atan2", "pi"}
+IRRATIONAL = {"sqrt", "exp", "ln", "sin", "cos", "tanh", "atan", "atan2", "pi", *LINEAR} - {*_EXACT}
 PARAMS = ([[Fraction(1, 3), Fraction(-5, 4)], [Fraction(2), Fraction(-1, 7)]], Fraction(7, 8))
 GRADS = ([[Fraction(1, 2), Fraction(-3, 5)], [Fraction(0), Fraction(5, 7)]], Fraction(-2, 9))
 LOSS = Fraction(3, 2)
@@ -30,7 +32,7 @@ def expressions(step: Step) -> Iterator[Expr]:
         yield from (d for d in default if d is not None)
     for state in step.states:
         yield from state.start.args if isinstance(state.start, Draw) else (state.start,)
-    for statement in step.body:
+    for statement in statements(step.body):
         yield from reads(statement)
     if step.evaluate is not None:
         yield step.evaluate

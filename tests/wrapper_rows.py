@@ -35,10 +35,8 @@ def around(outer: str, inner: str, settings: dict[str, Any], **given: Any) -> Ma
 ADAMW = {"lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "wd": 0.3}
 ADAMW_SPEC = "AdamW with lr = 0.1, b1 = 0.8, b2 = 0.95, eps = 1e-2, wd = 0.3"
 ADAMW_TORCH = {"lr": 0.1, "eps": 1e-2, "weight_decay": 0.3, **BETAS}
-RANGER = {"lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "k": 3, "alpha": 0.4}
+MOMENTUM = "HeavyBallOutside with lr = 0.1, mu = 0.8"
 LION_SPEC = "Lion with lr = 0.1, b1 = 0.8, b2 = 0.9, wd = 0.3"
-
-
 RANGER = {"k": 3, "alpha": 0.4, "lr": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2, "threshold": 4.5}
 
 
@@ -46,17 +44,10 @@ def _inside(expression: str, rule: Rule, inner: wrappers.Maker, **hypers: Any) -
     return hand(composed(expression), rule, given={"inner": inner}, **hypers)
 
 
-def _ranger(
-    x: Any, grads: Any, lr: float, b1: float, b2: float, eps: float, threshold: float, k: int,
-    alpha: float,
-) -> Any:
-    return wrappers.ranger(x, grads, wrappers.radam(lr, b1, b2, eps, threshold), k, alpha)
-
-
 WRAPPERS = [
-    _inside("Lookahead(HeavyBallOutside with lr = 0.1, mu = 0.8)", wrappers.lookahead,
+    _inside(f"Lookahead({MOMENTUM})", wrappers.lookahead,
             wrappers.sgd(0.1, 0.8), k=3, alpha=0.4),
-    at(composed("Lookahead(HeavyBallOutside with lr = 0.1, mu = 0.8)"),
+    at(composed(f"Lookahead({MOMENTUM})"),
        around("Lookahead", "SGD", {"lr": 0.1, "momentum": 0.8}, k=3, alpha=0.4), k=3, alpha=0.4),
     _inside(f"Lookahead({ADAMW_SPEC})", wrappers.lookahead, wrappers.adamw(**ADAMW), k=4,
             alpha=0.3),
@@ -83,11 +74,10 @@ WRAPPERS = [
 XGRAD = [
     asked(composed(f"XGrad({expression})"), wrappers.xgrad, {"inner": inner}, s=0.7)
     for expression, inner in (
-        ("HeavyBallOutside with lr = 0.1, mu = 0.8", wrappers.sgd(0.1, 0.8)),
+        (MOMENTUM, wrappers.sgd(0.1, 0.8)),
         (ADAMW_SPEC, wrappers.adamw(**ADAMW)))
 ]
 
-MOMENTUM = "HeavyBallOutside with lr = 0.1, mu = 0.8"
 CLIPPED = [
     Row(composed(f"{MOMENTUM} on clip_norm(2)"), "hand",
         partial(whole, references.sgd_clip_norm, 20, lr=0.1, mu=0.8, clip=2.0)),
