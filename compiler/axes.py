@@ -74,6 +74,8 @@ def several(
     args, over = value.args, value.over
     match value:
         case Apply("svd", (what, number)):
+            if isinstance(written, Apply) and isinstance(written.args[-1], Sym):
+                number = written.args[-1]  # by its name, where `with` says the number too
             args, over = (what,), (_count(number, source, tables, problems),)
     return [Equation(t, replace(value, op=op, args=args, over=over), source)
             for t, op in zip(targets, results, strict=True)]

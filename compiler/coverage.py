@@ -73,6 +73,10 @@ def _value(expr: Expr, known: Known) -> bool | None:
             values = [_value(a, known) for a in args]
             decided = op == "or"
             return decided if decided in values else None if None in values else not decided
+    order = _order(expr)
+    if order is not None:
+        sign = known.get(order[0])
+        return None if sign is None else _COMPARE[order[1]](Fraction(sign), Fraction(0))
     measure = _measure(expr)
     if measure is None:
         found = known.get(expr)
@@ -93,12 +97,26 @@ def _measure(expr: Expr) -> tuple[Sym, str, Fraction] | None:
     return None
 
 
+def _order(expr: Expr) -> tuple[Expr, str] | None:
+    """``rows >= cols`` as the sign of ``cols - rows`` and what it must be: ``<= 0``. All
+    comparisons of two lengths are about one sign."""
+    if isinstance(expr, Apply) and expr.op in _COMPARE and all(
+            isinstance(a, Sym) for a in expr.args):
+        first, second = sorted(expr.args, key=str)
+        op = expr.op if expr.args[0] == first else _TURNED[expr.op]
+        return Apply("-", (first, second)), op
+    return None
+
+
 def _unknown(expr: Expr, known: Known) -> Iterator[tuple[Expr, list[Fraction | bool]]]:
     """Each thing not known that a predicate reads, with the values that stand for all."""
     atoms = list(_atoms(expr))
     for atom in atoms:
-        measure = _measure(atom)
-        if measure is None and atom not in known:
+        order, measure = _order(atom), _measure(atom)
+        if order is not None:
+            if order[0] not in known:
+                yield order[0], [Fraction(-1), Fraction(0), Fraction(1)]
+        elif measure is None and atom not in known:
             yield atom, [False, True]
         elif measure is not None and measure[0] not in known:
             name = measure[0]
@@ -132,6 +150,9 @@ def _words(known: Known) -> str:
                              f'"{glob}"')
             case Sym() if atom != RANK:
                 facts.append(f"with {atom} = {value}")
+            case Apply("-", (first, second)):
+                sign = {-1: "<", 0: "=", 1: ">"}[int(value)]
+                facts.append(f"with {first} {sign} {second}")
             case Apply():
                 facts.append(f"with {'' if value else 'not '}{spec_text(atom)}")
     return f"a tensor{rank}" + (f" {' and '.join(facts)}" if facts else "")

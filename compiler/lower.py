@@ -84,7 +84,8 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
         hypers=(*(_hyper(i, decide) for n, i in hypers.items() if n in used),
                 *(Hyper(n, None, None, FUNCTION, e.span, source=s)
                   for n, (e, s) in tables.externs.items())),
-        axes=tuple(Axis(n, length) for n, length in {**tables.axes, **tables.sized}.items()),
+        axes=tuple(Axis(n, tables.length(length))
+                   for n, length in {**tables.axes, **tables.sized}.items()),
         states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
         body=tuple(s for s in typed.body if set(outputs(s)) & keep),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
@@ -255,7 +256,8 @@ def _used(
     keep: frozenset[Sym], hypers: Mapping[str, HyperInfo], decide: Decide, guards: list[Expr]
 ) -> frozenset[str]:
     used = {s.name for s in keep} | decide.used | set(decide.tables.flat.bound)
-    sizes = (*decide.tables.axes.values(), *decide.tables.sized.values())
+    named = (*decide.tables.axes.values(), *decide.tables.sized.values())
+    sizes = map(decide.tables.length, named)
     used |= {n for n in sizes if isinstance(n, str)}
     used |= {s.name for guard in guards for s in symbols(guard)}
     pending = list(used)

@@ -105,7 +105,8 @@ def gather(tables: Tables, decide: Decide) -> Program:
 
     asking = Asking(tables.losses, tables.tasks, tables.windows, frozenset(tables.externs))
     lengths: dict[str, Expr] = {
-        name: Sym(n) if isinstance(n, str) else Num(str(n)) for name, n in tables.axes.items()}
+        name: Sym(n) if isinstance(n, str) else Num(str(n))
+        for name, n in ((name, tables.length(n)) for name, n in tables.axes.items())}
     loops = Loops(lengths, taken, asking.fresh)
 
     def ready(expr: Expr, source: Source, scope: Scope = TOP) -> Expr:

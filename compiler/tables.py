@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from thetaprime.diagnostics import Diagnostic
-from thetaprime.expr import Expr
+from thetaprime.expr import Expr, Num, Sym
 from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
@@ -113,6 +113,15 @@ class Tables:
     def whole(self) -> frozenset[str]:
         """The hyperparameters that are whole numbers."""
         return frozenset(n for n, info in self.hypers.items() if info.type.kind == "int")
+
+    def length(self, named: int | str) -> int | str:
+        """The length of an axis: a number, also where `with` says it, or a hyperparameter."""
+        match self.flat.bound.get(str(named)):
+            case Num() as number:
+                return int(number.value)
+            case Sym(name, False):
+                return self.length(name)
+        return named
 
     @property
     def families(self) -> frozenset[str]:

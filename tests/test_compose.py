@@ -385,6 +385,8 @@ def test_the_parts_of_a_route_are_those_of_its_arms(tmp_path: Path) -> None:
     ("rank == 1 and rank != 1", None),
     ("rows < 1024 and rows >= 1024", None),
     ("1024 > rows and rows >= 1023", "a tensor with rows = 1023"),
+    ("rows >= cols and cols > rows", None),
+    ("cols > rows and rows != cols", "a tensor with cols > rows"),
     ('path ~ "a*" and not path ~ "a*"', None),
     ('path ~ "a*" and not path ~ "b*"',
      'a tensor whose path matches "a*" and whose path does not match "b*"'),
