@@ -17,7 +17,7 @@ from thetaprime.tables import Axes, CaseArm, Cases, Line, Tables
 from thetaprime.types import REST
 
 if TYPE_CHECKING:
-    from thetaprime.statements import Program, RawState
+    from thetaprime.program import Program, RawState
 
 Kept = StateDecl | ConstDecl
 

@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from thetaprime.cases import check_guards, guard_of, rank_guard
+from thetaprime.check.bodies import infer_statements, smallest_types
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
 from thetaprime.check.names import check_distribution, check_symbols, in_order
 from thetaprime.check.targets import check_claims, check_evaluate, check_targets
-from thetaprime.check.types import Typing, infer_statements, smallest_types
+from thetaprime.check.types import Typing
 from thetaprime.check.use import reached
 from thetaprime.collect import collect, read_type
 from thetaprime.decide import Decide
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.expr import Apply, Expr, Sym, rewrite, substitute, symbols, walk
 from thetaprime.flat import Flat
+from thetaprime.gather import gather
 from thetaprime.ir import (
     Axis,
     Draw,
@@ -34,9 +36,9 @@ from thetaprime.ir import (
     Step,
     statements,
 )
+from thetaprime.program import Program, RawState
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
-from thetaprime.statements import Program, RawState, gather
 from thetaprime.storage import check_stores, with_storage
 from thetaprime.syntax import Function
 from thetaprime.tables import HyperInfo, Tables

@@ -10,9 +10,9 @@ from thetaprime.check.names import check_symbols
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Expr, Sym, symbols, walk
 from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.program import Program
 from thetaprime.scopes import outputs, surely
 from thetaprime.source import Source
-from thetaprime.statements import Program
 from thetaprime.syntax import Change, Fact, StateDecl
 from thetaprime.tables import Tables, name_span
 
