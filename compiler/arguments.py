@@ -44,7 +44,7 @@ def check_values(spec: str, step: Step, values: Mapping[str, Any]) -> None:
         value = values.get(hyper.name)
         if hyper.type.kind == "function" and not callable(value):
             raise CallError("missing-hyper", f"`{spec}` needs the function `{hyper.name}`",
-                            f"pass one: `{hyper.name}=...`")
+                            f"pass one to the program: `to_jax({hyper.name}=...)`")
         if value is None:
             if hyper.default is None and hyper is not SEED:
                 raise CallError("missing-hyper", f"`{spec}` needs `{hyper.name}`",

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import jax
+
 from thetaprime.arguments import CallError
 from thetaprime.expr import Num
+from thetaprime.guards import holds
 from thetaprime.ir import Step
 from thetaprime.ops import ORACLES
 from thetaprime.problems import Problem
@@ -53,6 +56,19 @@ def check_problem(name: str, step: Step, problem: Problem) -> None:
             raise CallError("missing-oracle", f"`{name}` asks for `{oracle}`, "
                             f"{ORACLES[oracle].doc}; the problem `{problem.name}` {lacks}",
                             "run it on digits or text")
+
+
+def check_tensors(name: str, step: Step, problem: Problem) -> None:
+    """Whether the rule is for every tensor of the problem. Raises CallError naming one that it is
+    not for."""
+    for path, tensor in jax.tree_util.tree_leaves_with_path(problem.init()):
+        if not holds(step.takes, {"rank": tensor.ndim}, ""):
+            views = " and ".join(f"[{', '.join(view)}]" for view in step.views)
+            shown = jax.tree_util.keystr(path, simple=True, separator="/")
+            raise CallError(
+                "wrong-tensor", f"`{name}` sees tensors along {views}, and {shown} of "
+                f"`{problem.name}` has the shape {tensor.shape}",
+                f"give it to another optimizer: `route(rank == 2 -> {name}, otherwise -> AdamW)`")
 
 
 def feed_of(step: Step, problem: Problem, integers: Mapping[str, int]) -> Feed:

@@ -100,6 +100,18 @@ def test_integers_that_are_set_reach_the_batches(folder: Path) -> None:
     assert _losses("tasks.opt", *call[1:]) != _losses("tasks.opt", *call[1:], "--set", "k=5")
 
 
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+def test_a_tensor_that_a_rule_is_not_for_is_named(
+    folder: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "Muon", "--on", "digits", "--steps", "3", "--backend", backend]) == 2
+    error = capsys.readouterr().err
+    assert "error[wrong-tensor]: `Muon` sees tensors along [rows, cols], and hidden/b" in error
+    hint = error.split("`")[-2]
+    assert hint == "route(rank == 2 -> Muon, otherwise -> AdamW)"
+    assert main(["run", hint, "--on", "digits", "--steps", "3", "--backend", backend]) == 0
+
+
 @pytest.mark.parametrize(("name", "lacks"), [("tasks", "one loss"), ("rows", "no examples")])
 def test_a_problem_without_the_oracle_is_named(
     folder: Path, name: str, lacks: str, capsys: pytest.CaptureFixture[str]
