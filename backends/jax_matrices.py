@@ -195,8 +195,10 @@ def _polar(a):
 ''',
     "_mpow": '''
 def _mpow(a, p):
-    """The power of a symmetric matrix: that of its eigenvalues."""
+    """The power of a positive definite matrix: that of its eigenvalues; none is smaller than what
+    rounding makes of the largest."""
     w, v = jnp.linalg.eigh(a)
+    w = jnp.maximum(w, jnp.finfo(w.dtype).eps * w[-1])
     return (v * w**p) @ v.T
 ''',
 }

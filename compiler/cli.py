@@ -6,6 +6,7 @@ matplotlib are for `run` alone.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from thetaprime.diagnostics import Diagnostic, SpecError, render
+from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
 if TYPE_CHECKING:
-    from thetaprime.optimizer import Optimizer, Report
+    from thetaprime.optimizer import Optimizer
 
 SPEC_WRONG, CALL_WRONG = 1, 2
 # What a shell reports for a program ended by Ctrl-C, and by a reader that has gone.
 INTERRUPTED, NOBODY_READS = 130, 141
-_OUTPUT = click.Path(path_type=Path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -94,11 +95,22 @@ def list_specs() -> None:
 @cli.command()
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--explain", metavar="CODE", help="Say what the message CODE is about, and why.")
-def check(specs: Sequence[str], explain: str | None) -> int:
+@click.option("--dtype", "dtypes", type=DTYPE, multiple=True, default=("float32",),
+              help="Of the parameters: what its rounding loses. May be repeated.")
+@click.option("--gradients", type=sizes, default="1e-7..1e4", show_default=True,
+              metavar="LEAST..MOST", help="The sizes of gradients to look at.")
+@click.option("--size", type=POSITIVE, default=1.0, show_default=True, metavar="S",
+              help="The usual size of parameters.")
+@click.option("--claims/--no-claims", default=True, help="Prove or refute what specs claim.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found for machines.")
+def check(
+    specs: Sequence[str], explain: str | None, dtypes: Sequence[str],
+    gradients: tuple[float, float], size: float, claims: bool, as_json: bool,
+) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
     from thetaprime.arguments import CallError
     from thetaprime.library import modules, shipped
-    from thetaprime.usage import explained, load_spec, render_error
+    from thetaprime.usage import claim_lines, explained, load_spec, render_error, verdict
 
     if explain is not None:
         click.echo(explained(explain))
@@ -106,6 +118,7 @@ def check(specs: Sequence[str], explain: str | None) -> int:
     names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or [
         *shipped(), *(name for name in modules() if name not in shipped())]
     wrong = unread = 0
+    found = []
     for name in names:
         try:
             optimizer = load_spec(name)
@@ -113,37 +126,37 @@ def check(specs: Sequence[str], explain: str | None) -> int:
             click.echo(render_error(error), err=True)
             unread += 1
             continue
-        report = optimizer.check()
+        report = optimizer.check(*dtypes, gradients=gradients, size=size, claims=claims)
+        wrong += not report.ok
+        found.append(report.to_json())
+        if as_json:
+            continue
         if report.diagnostics:
             click.echo(f"{report}\n")
-        click.echo(f"{optimizer.source.name}: {_verdict(report)}")
-        wrong += not report.ok
-    if len(names) > 1:
+        click.echo(f"{optimizer.source.name}: {verdict(report)}")
+        for line in claim_lines(report, whole=len(names) == 1):
+            click.echo(line)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif len(names) > 1:
         rest = f", {unread} not read" if unread else ""
         click.echo(f"{len(names)} specs: {len(names) - wrong - unread} ok, {wrong} wrong{rest}")
     return CALL_WRONG if unread else SPEC_WRONG if wrong else 0
 
 
-def _verdict(report: Report) -> str:
-    errors = sum(d.severity == "error" for d in report.diagnostics)
-    warnings = len(report.diagnostics) - errors
-    parts = [] if errors else ["ok"]
-    parts += [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
-              if number]
-    if report.claims:
-        parts.append(f"{_count(report.claims, 'claim')} not proved (this version proves none yet)")
-    return ", ".join(parts)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 @cli.command()
 @click.argument("spec")
 @click.option("--expanded", is_flag=True, help="Print the flat step: no parts from other specs.")
-def show(spec: str, expanded: bool) -> None:
-    """Show a spec: its text, hyperparameters, states and needs."""
+@click.option("--parameters", type=POSITIVE, metavar="N", help="The size of a model, as 7e9.")
+@click.option("--bandwidth", type=POSITIVE, metavar="B", help="Bytes a second: the least time.")
+@click.option("--dtype", type=DTYPE, default="float32", help="Of the parameters.")
+def show(
+    spec: str, expanded: bool, parameters: float | None, bandwidth: float | None, dtype: str
+) -> None:
+    """Show a spec: its text, hyperparameters, states, needs and cost.
+
+    --parameters and --bandwidth together: how long a step takes at least on such hardware.
+    """
     from thetaprime import describe
     from thetaprime.usage import load_spec
 
@@ -151,12 +164,17 @@ def show(spec: str, expanded: bool) -> None:
     if expanded:
         click.echo(describe.expanded(optimizer))
         return
+    if (parameters is None) != (bandwidth is None):
+        raise click.UsageError("--parameters and --bandwidth go together")
+    if parameters is not None and bandwidth is not None:
+        click.echo(describe.least_time(optimizer.step(), parameters, bandwidth, dtype))
+        return
     facts = describe.describe(optimizer)
     click.echo(f"{optimizer.source.text.strip()}\n\n{facts}")
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=_OUTPUT)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--check", "only_check", is_flag=True,
               help="Change nothing; exit code 1 where it would.")
 def fmt(files: Sequence[Path], only_check: bool) -> int:
@@ -183,7 +201,7 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @cli.command("compile")
 @click.argument("spec")
 @click.option("--to", "target", type=click.Choice(["jax", "numpy"]), required=True)
-@click.option("-o", "--output", type=_OUTPUT, metavar="FILE", help="Write FILE, not the terminal.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write FILE, not the terminal.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
@@ -209,7 +227,7 @@ def compile_spec(
 
 def _refuse_wrong(optimizer: Optimizer) -> None:
     """Raises SpecError for a spec with errors; warnings go to the error stream."""
-    found: tuple[Diagnostic, ...] = optimizer.check().diagnostics
+    found: tuple[Diagnostic, ...] = optimizer.check(claims=False).diagnostics
     if any(d.severity == "error" for d in found):
         raise SpecError(found)
     for diagnostic in found:
@@ -247,9 +265,9 @@ def new(name: str) -> None:
 @click.option("--backend", type=click.Choice(["jax", "numpy"]), default="jax", show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
               metavar="N")
-@click.option("--plot", "plot_file", type=_OUTPUT, metavar="FILE.png",
+@click.option("--plot", "plot_file", type=FILE, metavar="FILE.png",
               help="Draw the training losses.")
-@click.option("--json", "json_file", type=_OUTPUT, metavar="FILE", help="Write the results.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results.")
 def run(
     specs: Sequence[str], problem: str, steps: int, settings: Sequence[str], backend: str,
     seed: int, plot_file: Path | None, json_file: Path | None,

@@ -7,7 +7,7 @@ decided (`statements.gather`), names checked and sorted (`check.names`), types i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from thetaprime.cases import check_guards, guard_of, rank_guard
@@ -58,8 +58,11 @@ class Lowered:
     unused: tuple[Sym, ...]
 
 
-def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
-    """The step of a flat optimizer. ``fixed`` decides booleans and choices by their names.
+def lower(
+    flat: Flat, prelude: Prelude, fixed: Mapping[str, str], also: Iterable[Sym] = ()
+) -> Lowered:
+    """The step of a flat optimizer. ``fixed`` decides booleans and choices by their names; ``also``
+    are names that the step defines beside what reaches its result.
 
     Raises SpecError with all the diagnostics of the first stage that finds any.
     """
@@ -77,7 +80,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     _stop(problems)
     typed = _infer(tables, program, body, hypers)
     result = Sym(tables.point, True)
-    keep = reached(typed.body, result, typed.evaluate, typed.states)
+    keep = reached(typed.body, (result, *also), typed.evaluate, typed.states)
     guards = [g for s in statements(typed.body) if (g := guard_of(s)) is not None]
     used = _used(keep, hypers, decide, guards)
     step = Step(

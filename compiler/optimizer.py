@@ -9,12 +9,13 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
-from thetaprime.diagnostics import Diagnostic, closest, render
+from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
+from thetaprime.few_bits import Conditions
 from thetaprime.flat import Flat
 from thetaprime.ir import Hyper, Step
 from thetaprime.library import key, modules, prelude, shipped
@@ -22,6 +23,9 @@ from thetaprime.lower import lower
 from thetaprime.pipeline import check, checked, flat
 from thetaprime.source import Source
 from thetaprime.tables import Tables
+
+if TYPE_CHECKING:
+    from thetaprime.claims.verdicts import Verdict
 
 Target = Literal["jax", "numpy"]
 
@@ -32,7 +36,7 @@ class Report:
 
     source: Source
     diagnostics: tuple[Diagnostic, ...]
-    claims: int
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -41,6 +45,12 @@ class Report:
 
     def __str__(self) -> str:
         return "\n\n".join(render(d) for d in self.diagnostics)
+
+    def to_json(self) -> dict[str, Any]:
+        """What machines read."""
+        return {"spec": self.source.name, "ok": self.ok,
+                "diagnostics": [d.to_json() for d in self.diagnostics],
+                "claims": [v.to_json() for v in self.verdicts]}
 
 
 @dataclass(frozen=True)
@@ -124,11 +134,25 @@ class Optimizer:
         fixed = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in choices.items()}
         return lower(self.flat, prelude(), fixed).step
 
-    def check(self) -> Report:
-        """Every diagnostic of the spec."""
-        found = check(self.source)
-        broken = any(d.severity == "error" for d in found)
-        return Report(self.source, tuple(found), 0 if broken else len(checked(self.source).claims))
+    def check(
+        self, *dtypes: str, gradients: tuple[float, float] = (1e-7, 1e4), size: float = 1.0,
+        claims: bool = True,
+    ) -> Report:
+        """Every diagnostic of the spec, and a verdict on each of its ``claims``.
+
+        What floating point loses is found for parameters of these ``dtypes`` (float32 if none is
+        named) and of this ``size``, with ``gradients`` between a least and a largest size."""
+        asked = [Conditions(dtype, gradients, size) for dtype in dtypes or ("float32",)]
+        found = check(self.source, asked)
+        if not claims or any(d.severity == "error" for d in found):
+            return Report(self.source, tuple(found))
+        from thetaprime.claims.kept import refutations, verdicts
+
+        try:
+            judged = verdicts(checked(self.source))
+        except SpecError as error:  # a claim names a spec that there is not
+            return Report(self.source, (*found, *error.diagnostics))
+        return Report(self.source, (*found, *refutations(judged)), tuple(judged))
 
     def code(self, target: Target, **choices: Any) -> str:
         """The text of a program for "jax" or "numpy"."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from thetaprime.expr import Apply, Expr, Num
 from thetaprime.ir import Step
 from thetaprime.library import key
 from thetaprime.messages import CODES
-from thetaprime.optimizer import Optimizer, load
+from thetaprime.optimizer import Optimizer, Report, load
 from thetaprime.parse import parse_expression
 from thetaprime.source import Source
 from thetaprime.types import SCALAR
@@ -209,3 +210,31 @@ def with_defaults(step: Step, values: Mapping[str, Any]) -> Step:
                    for h in step.hypers)
     fixed = tuple((name, str(value)) for name, value in values.items())
     return replace(step, hypers=hypers, fixed=(*step.fixed, *fixed))
+
+
+def verdict(report: Report) -> str:
+    """What checking a spec found, in a few words."""
+    errors = sum(d.severity == "error" for d in report.diagnostics)
+    warnings = len(report.diagnostics) - errors
+    parts = [] if errors else ["ok"]
+    parts += [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
+              if number]
+    if report.verdicts:
+        count = Counter(v.status for v in report.verdicts)
+        told = [f"{n} {word.lower()}" for word in ("PROVED", "TESTED", "REFUTED")
+                if (n := count[word])]
+        parts.append(f"{_count(len(report.verdicts), 'claim')}: {', '.join(told)}")
+    return ", ".join(parts)
+
+
+def claim_lines(report: Report, whole: bool) -> Iterator[str]:
+    """What was found of claims: of all, or of those that are not proved."""
+    for one in report.verdicts:
+        why = {"PROVED": f"by {one.how}", "REFUTED": "see the run above",
+               "TESTED": f"held at {_count(one.points, 'exact point')}; {one.how}"}[one.status]
+        if whole or one.status != "PROVED":
+            yield f"  {one.status:<8} {one.claim}  ({why})"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
