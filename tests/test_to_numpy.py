@@ -94,7 +94,7 @@ def test_text_is_stable_and_says_the_equations() -> None:
     at = lines.index("# m' = b1*m + (1 - b1)*g")
     assert lines[at + 1:at + 4] == [
         "multiply(m, b1, out=m)", "multiply(g, one_minus_b1, out=a)", "add(m, a, out=m)"]
-    assert "def step(params, grads, state, *, value=None, lr=1e-3," in text
+    assert "def init(params, *, lr=1e-3, b1=0.9," in text
     assert "import thetaprime" not in text
     assert "from thetaprime" not in text
     assert all(len(line) <= 100 for line in lines)
