@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from thetaprime.backends import array_plan, to_array
 from thetaprime.backends.array_plan import works_on_arrays
@@ -24,12 +23,11 @@ from thetaprime.backends.numpy_text import docstring, fixed_text, stored_text
 from thetaprime.backends.numpy_walk import Module, Walk, walk_lines, words
 from thetaprime.backends.passes import Program, program
 from thetaprime.backends.phases import Plain
+from thetaprime.engines import Engine
 from thetaprime.expr import Sym, rewrite
 from thetaprime.ir import Draw, Equation, State, Step, statements
 from thetaprime.simplify import flatten
 from thetaprime.types import PER_ENTRY, Extent
-
-Engine = Literal["numpy", "numba"]
 
 # Names that the functions themselves use.
 _OWN = ("leaves", "parts", "np", "grads", "real", "result", "threads")

@@ -28,13 +28,16 @@ from tests.random_specs import specs
 from thetaprime import interpret
 from thetaprime.backends.module import load
 from thetaprime.backends.to_numpy import emit
+from thetaprime.engines import Engine
 from thetaprime.pipeline import compile_text
 
 
-def compare(text: str, steps: int, tolerance: float, **hypers: Any) -> None:
+def compare(
+    text: str, steps: int, tolerance: float, engine: Engine = "numpy", **hypers: Any
+) -> None:
     """Runs the generated code beside the interpreter and compares parameters and states."""
     step = compile_text(text)
-    code = load(emit(step), "compared")
+    code = load(emit(step, engine), "compared")
     rng = np.random.default_rng(0)
     reference: list[Any] = [np.array(rng.normal(size=s)) for s in SHAPES]
     params = tree([x.copy() for x in reference])
