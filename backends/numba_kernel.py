@@ -164,5 +164,15 @@ def _locals(
     for symbol, node in stored.items():
         owned[node] = symbol
     free = (c for c in letters() if c not in names.values())
-    return {n: names[owned[n]] if n in owned else next(free) for n in graph.nodes
+
+    def spelled(symbol: Sym) -> str:
+        """The name of a value; an old one that is another in the first step has its array's."""
+        name = names[symbol]
+        if not symbol.prime and symbol.name in graph.prog.stored:
+            name += "_now"
+            while name in names.values():
+                name += "_"
+        return name
+
+    return {n: spelled(owned[n]) if n in owned else next(free) for n in graph.nodes
             if n.op != INPUT and (uses.get(n, 0) > 1 or (n in uses and n in owned))}
