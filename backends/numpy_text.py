@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thetaprime.backends.lanes import Lanes
+from thetaprime.backends.numpy_leaves import LEAVES, STATE
 from thetaprime.backends.numpy_sweep import constants, sweep_texts
 from thetaprime.ir import State, Step
 from thetaprime.types import Extent
@@ -14,6 +15,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from operator import is_
 from threading import local"""
 
 WALK = '''
@@ -75,69 +77,6 @@ def _like(params, *axes):
             return np.zeros_like(x)
         return np.zeros((*axes, *x.shape), x.dtype)
     return _map(zeros, params)
-'''
-
-LEAVES = '''
-def _leaves(params, grads, state, stored=STORED):
-    """A dict for every parameter that has a gradient: its arrays by name, its index and size.
-
-    Without `grads` it is every parameter. Arrays of complex numbers are seen as pairs of reals; a
-    state along axes is one array for each position. ValueError where something does not fit.
-    """
-    others = {f"state[{name!r}]": state[name] for name in stored}
-    others = {"grads": params if grads is None else grads, **others}
-    leaves = []
-    for index, (path, x, rest) in enumerate(_walk(params, others, "params")):
-        g, *kept = rest.values()
-        if g is None:
-            continue
-        if not isinstance(x, np.ndarray) or (grads is not None and not x.flags.writeable):
-            what = "read-only" if isinstance(x, np.ndarray) else f"of type {type(x).__name__}"
-            raise ValueError(f"{path} cannot be updated in place: it must be a NumPy array that"
-                             f" can be written to, and it is {what}")
-        if not _floating(x.dtype):
-            raise ValueError(f"{path} has dtype {x.dtype}, which is not floating or complex")
-        arrays, numbers, pairs = {POINT: x}, {}, x.dtype.kind == "c"
-        if grads is not None:
-            g = np.asarray(g)
-            if g.shape != x.shape:
-                raise ValueError(f"{path} has shape {x.shape}, its gradient {g.shape}")
-            if g.dtype.kind == "c" and not pairs:
-                raise ValueError(f"{path} is real, its gradient complex")
-            arrays[GRADIENT] = g.astype(x.dtype, copy=False) if pairs else g
-        for (name, (kind, axes, lane)), array in zip(stored.items(), kept):
-            shape, held = (axes + x.shape, arrays) if kind == "entry" else (axes, numbers)
-            if not isinstance(array, np.ndarray) or array.shape != shape:
-                raise ValueError(f"state[{name!r}] does not fit {path}, which has shape {x.shape}")
-            if not axes:
-                held[name] = array
-            for at in np.ndindex(axes) if axes else ():
-                held[lane.join((name, *map(str, at)))] = array[(*at, ...)]
-        if pairs:
-            arrays = {name: a[..., None].view(x.real.dtype) for name, a in arrays.items()}
-        size, dtype = arrays[POINT].size, _dtype(arrays[POINT].dtype)
-        leaves.append({"_index": index, "_size": size, "_dtype": dtype, **_flat(arrays, dtype),
-                       **numbers})
-    return leaves
-
-
-@cache
-def _floating(dtype):
-    return dtype.kind not in "?biu" and np.can_cast(dtype, np.clongdouble)
-
-
-@cache
-def _dtype(dtype):
-    """The dtype to compute in."""
-    return np.result_type(dtype, np.float32)
-
-
-def _flat(arrays, dtype):
-    """The arrays, one-dimensional and `_flat` if they lie in memory alike and without gaps."""
-    for order in ORDERS:
-        if all([a.flags[order] and a.dtype == dtype for a in arrays.values()]):
-            return {"_flat": True, **{n: a.reshape(-1, order=order) for n, a in arrays.items()}}
-    return {"_flat": False, **arrays}
 '''
 
 COMBINE = '''
@@ -261,6 +200,6 @@ def fixed_text(
     if functions:
         imports.append(f"from numpy import {', '.join(functions)}")
     parts = [STANDARD + "\n\n" + "\n".join(imports), "\n".join(head),
-             *(h.strip("\n") for h in constants(compiled, not draws)), code,
+             *(h.strip("\n") for h in constants(compiled, not draws)), STATE.strip("\n"), code,
              *(h.strip("\n") for h in helpers)]
     return f'"""{doc}"""\n\n' + parts[0] + "\n\n" + "\n\n\n".join(parts[1:]) + "\n"

@@ -183,7 +183,7 @@ def _init(plan: Plan) -> list[str]:
             place = where if where.endswith("]") and where.count("[") > 1 else f"{where}[...]"
             lines.append(f"{place} = {names[Sym(symbol.name, True)]}")
     need: set[str] = set()
-    body = ["state = {", *(f"    {f}," for f in fields), "}"]
+    body = ["state = State({", *(f"    {f}," for f in fields), "})"]
     if lines:
         setup, need = _setup(plan, lines, "0", "np.float64(0)")
         body += setup

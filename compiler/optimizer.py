@@ -169,8 +169,9 @@ class Optimizer:
         """The program, loaded."""
         from thetaprime.backends.module import load as execute
 
+        kind = target if engine == "numpy" else f"{target}_{engine}"
         text = self.code(target, engine=engine, **choices)
-        return execute(text, f"thetaprime_{target}_{self.name}")
+        return execute(text, f"thetaprime_{kind}_{self.name}")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).
