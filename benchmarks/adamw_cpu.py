@@ -181,7 +181,8 @@ def machine() -> dict[str, Any]:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return {"date": time.strftime("%Y-%m-%d"), "cpu": names[0], "cores": CORES,
-            "python": platform.python_version(), "versions": versions}
+            "python": platform.python_version(), "versions": versions,
+            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
 
 
 def table(case: dict[str, Any]) -> list[str]:
@@ -224,7 +225,8 @@ def page(report: dict[str, Any]) -> str:
         "hand.", "",
         f"AdamW, all contenders in turn in one run, medians of {report['rounds']} rounds. "
         f"{report['date']}, {report['cores']} cores of {report['cpu']}, Python "
-        f"{report['python']}, {versions}.", ""]
+        f"{report['python']}, {versions}. Load of the machine at the start: {report['load']} "
+        "(what other programs take is missing here).", ""]
     for number, case in enumerate(report["cases"]):
         parts += [f"## {title(case)}", "", *table(case), ""]
         if not number:
@@ -243,13 +245,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables as Markdown")
     options = parser.parse_args()
-    cases = []
+    here, cases = machine(), []
     for count, size in CASES:
         case = {"tensors": count, "entries": size, "seconds": measure(count, size, options.rounds)}
         cases.append(case)
         print("\n".join([title(case), *table(case), ""]), flush=True)
     print("\n".join(verdicts(cases[0])))
-    report = {"rounds": options.rounds, **machine(), "cases": cases}
+    report = {"rounds": options.rounds, **here, "cases": cases}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if options.page:

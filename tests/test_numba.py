@@ -29,6 +29,12 @@ def test_compiled_text(name: str, golden: Callable[[Path, str], None]) -> None:
     golden(FOLDER / f"{name}.numba.txt", tp.load(name).code("numpy", engine="numba"))
 
 
+def test_the_loop_in_the_docs_is_the_one_that_is_made() -> None:
+    page = (FOLDER.parents[1] / "docs" / "numpy.md").read_text("utf-8")
+    loop = page.partition("```python\n")[2].partition("```")[0]
+    assert loop in tp.load("adamw").code("numpy", engine="numba")
+
+
 @pytest.mark.parametrize("name", SHORT)
 def test_agrees_with_the_interpreter(name: str) -> None:
     compare(ALL[name], 20, 1e-13, engine="numba", **({"lr": 0.01} if name == "SGD" else {}))
