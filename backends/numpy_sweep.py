@@ -163,6 +163,22 @@ def _buffered(reads, writes, most, dtype, leaf):
 '''
 
 
+SIGN = '''
+def _sign(x, out):
+    """-1, 0 or 1, and NaN of NaN; np.sign branches at every entry, which takes several times as
+    long. `out` is `x` or another array."""
+    above, other = _ROOMS.rows("sign", 2, x.size, bool)[:, :x.size]
+    np.greater(x, 0, out=above)
+    np.less(x, 0, out=other)
+    sign = above.view(np.int8)
+    np.subtract(sign, other.view(np.int8), out=sign)
+    if out is not x:
+        np.copyto(out, x)
+    np.equal(x, x, out=other)
+    np.copyto(out, sign, where=other)
+'''
+
+
 def constants(compiled: bool, gathers: bool) -> list[str]:
     """What a user may set, after the functions that say it of this machine."""
     values = [COMPILED_BLOCK if compiled else CACHED_BLOCK, *([SMALL] if gathers else []), THREADS]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from thetaprime.backends.lanes import Lanes
 from thetaprime.backends.numpy_leaves import LEAVES, STATE
-from thetaprime.backends.numpy_sweep import constants, sweep_texts
+from thetaprime.backends.numpy_sweep import SIGN, constants, sweep_texts
 from thetaprime.ir import State, Step
 from thetaprime.types import Extent
 
@@ -189,7 +189,7 @@ def fixed_text(
     leaves = LEAVES.replace("ORDERS", '"C"' if draws else '"CF"')
     helpers = [TREES, leaves, *sweep_texts(draws, compiled), *(text for mark, text in (
         ("_combine(", COMBINE), ("_at(", HYPER), ("_list(", LIST), ("_default(", DEFAULT),
-        ("_plus(", PLUS)) if mark in code)]
+        ("_plus(", PLUS), ("_sign(", SIGN)) if mark in code)]
     if "_at(" not in code and "_list(" in code:
         helpers.append(HYPER)
     if draws:

@@ -149,6 +149,21 @@ optimizer Ratio
     assert np.array_equal(x, np.ones(3))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", ["sign(g)", "sign(2*g)"])  # of another array, and in place
+def test_sign(dtype: Any, value: str) -> None:
+    code = module(f"""
+optimizer Signed
+  hyper lr = 1 in (0, inf)
+  x' = x - lr*{value}
+""")
+    tiny = np.finfo(dtype).smallest_subnormal
+    g = np.array([-np.inf, -2, -tiny, -0.0, 0, tiny, 3, np.inf, np.nan], dtype)
+    x = np.zeros_like(g)
+    code.step(x, g, code.init(x))
+    assert np.array_equal(-x, np.sign(g), equal_nan=True)
+
+
 def test_the_branch_not_taken_has_no_effect() -> None:
     code = module("""
 optimizer Guarded
