@@ -201,14 +201,16 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @cli.command("compile")
 @click.argument("spec")
 @click.option("--to", "target", type=click.Choice(["jax", "numpy"]), required=True)
+@click.option("--engine", type=click.Choice(["numpy", "numba"]), default="numpy",
+              help="What runs the loops of a NumPy program; numba compiles them.")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write FILE, not the terminal.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
 def compile_spec(
-    spec: str, target: str, output: Path | None, settings: Sequence[str], force: bool
+    spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str], force: bool
 ) -> None:
-    """Write the program of a spec, as text that needs only jax or only numpy."""
+    """Write the program of a spec, as text that needs only jax or only numpy (and numba)."""
     from thetaprime.files import guard_program
     from thetaprime.usage import assign, load_spec, parse_settings
 
@@ -217,7 +219,7 @@ def compile_spec(
         guard_program(output, force)
     _refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
-    text = _program(optimizer, target, hypers)
+    text = _program(optimizer, target, engine, hypers)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -234,15 +236,13 @@ def _refuse_wrong(optimizer: Optimizer) -> None:
         click.echo(f"{render(diagnostic)}\n", err=True)
 
 
-def _program(optimizer: Optimizer, target: str, hypers: dict[str, Any]) -> str:
+def _program(optimizer: Optimizer, target: Any, engine: Any, hypers: dict[str, Any]) -> str:
     """The text of the program with these hyperparameters for its defaults."""
-    from importlib import import_module
-
+    from thetaprime.engines import emitter
     from thetaprime.usage import with_defaults
 
     choices, values = optimizer.split(hypers)
-    emit = import_module(f"thetaprime.backends.to_{target}").emit
-    return str(emit(with_defaults(optimizer.step(**choices), values)))
+    return emitter(target, engine)(with_defaults(optimizer.step(**choices), values))
 
 
 @cli.command()

@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
+from thetaprime.engines import Engine, Target, emitter, require
 from thetaprime.few_bits import Conditions
 from thetaprime.flat import Flat
 from thetaprime.ir import Hyper, Step
@@ -26,8 +26,6 @@ from thetaprime.tables import Tables
 
 if TYPE_CHECKING:
     from thetaprime.claims.verdicts import Verdict
-
-Target = Literal["jax", "numpy"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ class NumpyOptimizer:
 
     module: ModuleType
     hyperparameters: Mapping[str, Any]
+    threads: int | None = None
 
     def init(self, params: Any) -> dict[str, Any]:
         """The state before the first step; params is any tree of arrays."""
@@ -69,6 +68,8 @@ class NumpyOptimizer:
              ) -> dict[str, Any]:
         """One step: updates the arrays of ``params`` and ``state`` in place, returns the state."""
         extra = {} if value is None else {"value": value}
+        if self.threads is not None and hasattr(self.module, "THREADS"):
+            extra["threads"] = self.threads
         new: dict[str, Any] = self.module.step(params, grads, state, **extra,
                                                **self.hyperparameters)
         return new
@@ -154,13 +155,13 @@ class Optimizer:
             return Report(self.source, (*found, *error.diagnostics))
         return Report(self.source, (*found, *refutations(judged)), tuple(judged))
 
-    def code(self, target: Target, **choices: Any) -> str:
-        """The text of a program for "jax" or "numpy"."""
+    def code(self, target: Target, *, engine: Engine = "numpy", **choices: Any) -> str:
+        """The text of a program for "jax" or "numpy"; what compiles the loops of the latter is its
+        engine."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
-        backend = import_module(f"thetaprime.backends.to_{target}")
-        text: str = backend.emit(self.step(**self._by_name(choices)[0]))
-        return text
+        emit = emitter(target, engine)
+        return emit(self.step(**self._by_name(choices)[0]))
 
     def to_jax(self, **hypers: Any) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
@@ -172,20 +173,29 @@ class Optimizer:
         factory = getattr(self.module("jax", **choices), factory_name(self.name))
         return factory(**{names.get(n, n): v for n, v in values.items()})
 
-    def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
-        """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
+    def to_numpy(self, *, engine: Engine = "numpy", threads: int | None = None, **hypers: Any
+                 ) -> NumpyOptimizer:
+        """The NumPy program with these hyperparameters. Raises CallError, SpecError.
+
+        ``threads`` share the work of a step, by default as many as this process has processors;
+        whole-array operations (matrices, questions to the problem) have the threads of NumPy. With
+        the engine "numba" each sweep over the entries is one compiled loop.
+        """
         from thetaprime.backends.to_numpy import parameter_names
 
+        require(engine)
         choices, values = self.split(hypers)
         names = parameter_names(self.step(**choices))
-        return NumpyOptimizer(self.module("numpy", **choices),
-                              {names.get(n, n): v for n, v in values.items()})
+        return NumpyOptimizer(self.module("numpy", engine=engine, **choices),
+                              {names.get(n, n): v for n, v in values.items()}, threads)
 
-    def module(self, target: Target, **choices: Any) -> ModuleType:
+    def module(self, target: Target, *, engine: Engine = "numpy", **choices: Any) -> ModuleType:
         """The program, loaded."""
         from thetaprime.backends.module import load as execute
 
-        return execute(self.code(target, **choices), f"thetaprime_{target}_{self.name}")
+        kind = target if engine == "numpy" else f"{target}_{engine}"
+        text = self.code(target, engine=engine, **choices)
+        return execute(text, f"thetaprime_{kind}_{self.name}")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).

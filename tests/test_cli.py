@@ -243,6 +243,15 @@ def test_compile_writes_theprogram(call: Call, target: str) -> None:
     assert Path("good.py").read_text() == shown.out
 
 
+def test_compile_for_another_engine(call: Call) -> None:
+    done = call("compile", "good.opt", "--to", "numpy", "--engine", "numba")
+    assert done.out == tp.load("good.opt").code("numpy", engine="numba")
+    assert "@njit(" in done.out
+    refused = call("compile", "good.opt", "--to", "jax", "--engine", "numba")
+    assert (refused.code, refused.out) == (2, "")
+    assert "a jax program has no engine `numba`" in refused.err
+
+
 def test_compile_set_changes_defaults_and_static_choices(call: Call) -> None:
     done = call("compile", "good.opt", "--to", "numpy", "--set", "learning_rate=3e-4", "--set",
                 "scope=tensor")
