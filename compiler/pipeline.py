@@ -9,7 +9,7 @@ reduction runs over may be such a choice; `check` judges the spec as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 from thetaprime.check.direction import check_direction
@@ -74,16 +74,28 @@ def variants(optimizer: Flat) -> list[Lowered]:
 def check(source: Source) -> list[Diagnostic]:
     """Every diagnostic of a spec, errors and warnings, in the order of its text."""
     try:
-        optimizer = checked(source)
+        return check_flat(checked(source), source)
+    except SpecError as error:
+        return _sorted(error.diagnostics, source)
+
+
+def check_flat(optimizer: Flat, source: Source | None = None) -> list[Diagnostic]:
+    """`check` for a flat optimizer, those about ``source``, its own text, first."""
+    first = source or optimizer.source
+    try:
         lowered = variants(optimizer)
     except SpecError as error:
-        return sorted(error.diagnostics, key=lambda d: (d.source is not source, d.span.start))
+        return _sorted(error.diagnostics, first)
     found = _unused(optimizer, lowered)
     for one in lowered:
         found += one.warnings
     if not any(d.severity == "error" for d in found):
         for one in lowered:
             found += check_direction(one.step, optimizer)
+    return _sorted(found, first)
+
+
+def _sorted(found: Iterable[Diagnostic], source: Source) -> list[Diagnostic]:
     return sorted(dict.fromkeys(found), key=lambda d: (d.source is not source, d.span.start))
 
 
