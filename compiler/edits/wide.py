@@ -70,7 +70,7 @@ def _complemented(b: Sym, expr: Expr, averages: bool = True) -> Expr:
 def _averages(b: Sym, expr: Apply) -> bool:
     """Whether an expression is an average with the weights b and 1 - b, or a power."""
     parts = [set(factors(term)) for _, term in terms(expr)] if expr.op in ("+", "-") else []
-    return expr.op == "^" and expr.args[0] == b or (
+    return (expr.op == "^" and expr.args[0] == b) or (
         any(b in p for p in parts) and any(complement(b) in p for p in parts))
 
 
@@ -288,10 +288,10 @@ def decay_in_gradient(facts: Facts) -> Changes:
     site, plain, others = found
     decayed = plus(facts.gradient, times(Sym(facts.decay), facts.point))
     new = {facts.gradient: decayed}
-    known = {s.path + (s.part,): value for s, value in ((site, plain), *others)}
+    known = {(*s.path, s.part): value for s, value in ((site, plain), *others)}
 
     def change(at: Site) -> Expr:
-        return substitute(known.get(at.path + (at.part,), at.node), new)
+        return substitute(known.get((*at.path, at.part), at.node), new)
 
     whole = [w for wholes in facts.equations.values() for w in wholes]
     yield tuple((w, change(w)) for w in whole if change(w) != w.node)
