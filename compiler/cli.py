@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thetaprime.command_audit import audit
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def compile_spec(
     optimizer = load_spec(spec)
     if output is not None:
         guard_program(output, force)
-    _refuse_wrong(optimizer)
+    refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
     text = _program(optimizer, target, hypers)
     if output is None:
@@ -207,7 +208,7 @@ def compile_spec(
         click.echo(f"{output} written", err=True)
 
 
-def _refuse_wrong(optimizer: Optimizer) -> None:
+def refuse_wrong(optimizer: Optimizer) -> None:
     """Raises SpecError for a spec with errors; warnings go to the error stream."""
     found: tuple[Diagnostic, ...] = optimizer.check().diagnostics
     if any(d.severity == "error" for d in found):
@@ -268,7 +269,7 @@ def run(
         guard_output(json_file, "--json", (".json",))
     optimizers = [(spec, load_spec(spec)) for spec in specs]
     for _, optimizer in optimizers:
-        _refuse_wrong(optimizer)
+        refuse_wrong(optimizer)
     hypers = assign(parse_settings(settings), optimizers)
 
     from rich.console import Console
@@ -290,3 +291,6 @@ def run(
         write_json(results, problem, steps, chosen, seed, json_file)
     if plot_file is not None:
         plot(results, f"{problem}, {steps} steps", plot_file)
+
+
+cli.add_command(audit)

@@ -18,13 +18,15 @@ import numpy as np
 
 from thetaprime.arguments import CallError, check_values
 from thetaprime.audit import drivers, judge
-from thetaprime.audit.judge import Difference, Recorded
+from thetaprime.audit.judge import Difference, Explanation, Recorded
 from thetaprime.audit.sequences import SHAPES, Sequence, sequences
 from thetaprime.audit.settings import Plan, Setting, plan
 from thetaprime.audit.table import Row
 from thetaprime.audit.target import Target, raised, target
-from thetaprime.edits import Edit
+from thetaprime.diagnostics import SpecError
 from thetaprime.ir import Step
+from thetaprime.library import prelude
+from thetaprime.lower import lower
 from thetaprime.optimizer import Optimizer
 from thetaprime.storage import kept
 
@@ -36,12 +38,13 @@ DTYPES: dict[drivers.Dtype, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One setting: the first difference, or None, and the edits of the spec that explain all that
-    differs in it, the plainest first. ``trouble``: it could not be run, and why."""
+    """One setting: the first difference, or None, and what explains all that differs in it, the
+    plainest first. ``trouble``: it could not be run, and why."""
 
     setting: Setting
     difference: Difference | None = None
-    edits: tuple[Edit, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    sequences: int = 0
     skipped: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -109,9 +112,9 @@ def audit(spec: Optimizer, row: Row, given: Mapping[str, str] | None = None,
         differences = (judge.first_difference(step, setting.values, r, row.tolerance)
                        for r in histories)
         first = next((d for d in differences if d is not None), None)
-        findings.append(Finding(setting, first, skipped=skipped))
+        findings.append(Finding(setting, first, (), len(histories), skipped))
     findings = _explained(spec, findings, recorded, row.tolerance, tick)
-    roundings = _rounded(found, row, planned, spec, tick) if dtypes else ()
+    roundings = _rounded(found, row, planned, spec, findings[0], tick) if dtypes else ()
     return Audit(spec, found, planned, tuple(findings), tuple(roundings),
                  time.perf_counter() - began, row.tolerance, row.why)
 
@@ -134,63 +137,92 @@ def _record(found: Target, row: Row, planned: Plan, setting: Setting, step: Step
             ) -> tuple[list[Recorded], tuple[str, ...]]:
     """What the implementation makes of every sequence, and the sequences left out."""
     histories, skipped = [], []
+    run = _runner(found, row, planned, setting)
     for sequence in sequences(_tensors(step)):
-        if drivers.changes(sequence) and not _switchable(planned, setting):
+        if drivers.changes(sequence) and not planned.switchable(setting):
             skipped.append(sequence.name)
             continue
-        histories.append(Recorded(sequence, _run(found, row, planned, setting, sequence)))
+        histories.append(Recorded(sequence, run(sequence)))
     return histories, tuple(skipped)
 
 
-def _switchable(planned: Plan, setting: Setting) -> bool:
-    return bool(planned.rate) and isinstance(setting.arguments.get(planned.rate), int | float)
+def _runner(found: Target, row: Row, planned: Plan, setting: Setting,
+            dtype: drivers.Dtype = "float64") -> drivers.Run:
+    """A run raises CallError for whatever the implementation raises."""
+    inner = drivers.runner(found.kind, found.make, setting.arguments,
+                           (planned.rate, planned.switchable(setting)), dtype, row.widened)
 
+    def run(sequence: Sequence) -> drivers.History:
+        try:
+            return inner(sequence)
+        except Exception as error:
+            raise raised(found, error) from error
 
-def _run(found: Target, row: Row, planned: Plan, setting: Setting, sequence: Sequence,
-         dtype: drivers.Dtype = "float64") -> drivers.History:
-    """Raises CallError for whatever the implementation raises."""
-    try:
-        return drivers.run(found.kind, found.make, setting.arguments, planned.rate, sequence,
-                           dtype, row.widened)
-    except Exception as error:
-        raise raised(found, error) from error
+    return run
 
 
 def _explained(spec: Optimizer, findings: list[Finding], recorded: Mapping[str, list[Recorded]],
                tolerance: float, tick: Tick) -> list[Finding]:
-    """The findings with the edits that explain them: those that explain more settings at once are
-    preferred, and settings other than the defaults, which hide least, are searched first."""
-    order = sorted(range(len(findings)), key=lambda k: (k == 0, k))
-    known: list[Edit] = []
+    """The findings with what explains them: single edits, and where none does, one after an edit
+    that explains another setting. What explains more settings comes first."""
     done = dict(enumerate(findings))
-    for k in order:
+    known: dict[tuple[str, ...], Explanation] = {}
+
+    def search(k: int, before: Explanation = ()) -> list[Explanation]:
         finding = findings[k]
-        if finding.difference is None:
-            continue
-        setting, histories = finding.setting, recorded[finding.setting.name]
-        again = [e for e in known if judge.does(e.step, setting.values, histories, tolerance)]
-        if not again:
-            again = list(judge.explanations(
-                spec.flat, setting, histories, finding.difference.sequence,
-                lambda edit, name=setting.name: tick(f"{name}: {edit.name}"), tolerance))
-            known += again
-        done[k] = replace(finding, edits=tuple(again))
-    shared = set.intersection(*(_named(f) for f in done.values() if f.edits)) if any(
-        f.edits for f in done.values()) else set()
-    return [replace(f, edits=tuple(sorted(f.edits, key=lambda e: (e.name, e.after) not in shared)))
+        assert finding.difference is not None
+        name = finding.setting.name
+        return list(judge.explanations(
+            spec.flat, finding.setting, recorded[name], finding.difference.sequence,
+            lambda edit: tick(f"{name}: {edit.name}"), tolerance, before))
+
+    # The defaults hide most, and are searched last.
+    order = [k for k in (*range(1, len(findings)), 0) if findings[k].difference is not None]
+    for before in (False, True):
+        for k in order:
+            if done[k].explanations:
+                continue
+            setting = findings[k].setting
+            again = [e for e in known.values()
+                     if _does(e, setting, recorded[setting.name], tolerance)]
+            if not again and not before:
+                again = search(k)
+            elif not again:
+                again = next(filter(None, (search(k, e) for e in _singles(known))), [])
+            known |= {_named(e): e for e in again}
+            done[k] = replace(done[k], explanations=tuple(again))
+    shared = {n: sum(n in map(_named, f.explanations) for f in done.values()) for n in known}
+    return [replace(f, explanations=tuple(sorted(f.explanations, key=lambda e: -shared[_named(e)])))
             for f in done.values()]
 
 
-def _named(finding: Finding) -> set[tuple[str, str]]:
-    return {(e.name, e.after) for e in finding.edits}
+def _does(explanation: Explanation, setting: Setting, recorded: list[Recorded], tolerance: float
+          ) -> bool:
+    try:
+        step = lower(explanation[-1].flat, prelude(), setting.fixed).step
+    except SpecError:
+        return False
+    return judge.does(step, setting.values, recorded, tolerance)
 
 
-def _rounded(found: Target, row: Row, planned: Plan, spec: Optimizer, tick: Tick
+def _named(explanation: Explanation) -> tuple[str, ...]:
+    return tuple(e.after for e in explanation)
+
+
+def _singles(known: Mapping[tuple[str, ...], Explanation]) -> list[Explanation]:
+    """The single edits that explain some setting, a few of them."""
+    return [e for e in known.values() if len(e) == 1][:2]
+
+
+def _rounded(found: Target, row: Row, planned: Plan, spec: Optimizer, finding: Finding, tick: Tick
              ) -> list[Rounding]:
-    """The library's defaults in each dtype, beside the exact step on the same rounded numbers."""
+    """The library's defaults in each dtype, beside the exact step on the same rounded numbers:
+    that of the spec, or of the edited spec that does what the library does."""
     made = []
     setting = planned.settings[0]
     step = spec.step(**setting.choices)
+    if finding.explanations:
+        step = finding.explanations[0][-1].step
     for dtype, (spacing, largest) in DTYPES.items():
         tick(dtype)
         try:
@@ -203,11 +235,12 @@ def _rounded(found: Target, row: Row, planned: Plan, spec: Optimizer, tick: Tick
 def _rounding(found: Target, row: Row, planned: Plan, setting: Setting, step: Step,
               dtype: drivers.Dtype, spacing: float, largest: float) -> Rounding:
     units, worst = 0.0, ""
+    run = _runner(found, row, planned, setting, dtype)
     for plain in sequences(_tensors(step), largest):
         if drivers.changes(plain):
             continue
         sequence = _stored(plain, dtype)
-        history = _run(found, row, planned, setting, sequence, dtype)
+        history = run(sequence)
         exact = list(judge.walk(step, setting.values, sequence))
         for k, (theirs, ours) in enumerate(zip(history, exact, strict=True)):
             for name, expected in zip(sequence.moving, ours, strict=True):

@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Literal
 from unittest import mock
 
@@ -19,31 +20,45 @@ from thetaprime.audit.sequences import Sequence, Tree
 Kind = Literal["torch", "optax", "keras"]
 Dtype = Literal["float64", "float32", "bfloat16", "float16"]
 Make = Callable[..., Any]
+Rate = tuple[str, float | None]
 History = list[Tree]
 
 
-def run(kind: Kind, make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequence,
-        dtype: Dtype = "float64", widened: bool = False) -> History:
-    """The tensors after each step. ``rate`` is the argument that is the learning rate, where the
-    sequence changes it; ``widened``: what the optimizer computes in bfloat16 it does in float64.
-    Raises whatever the optimizer raises."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        match kind:
-            case "torch":
-                with _widened() if widened else ExitStack():
-                    return _torch(make, arguments, rate, sequence, dtype)
-            case "optax":
-                return _optax(make, arguments, rate, sequence, dtype)
-            case "keras":
-                return _keras(make, arguments, rate, sequence, dtype)
+Run = Callable[[Sequence], History]
+
+
+def runner(kind: Kind, make: Make, arguments: Mapping[str, Any], rate: Rate,
+           dtype: Dtype = "float64", widened: bool = False) -> Run:
+    """What gives the tensors after each step of a sequence. ``rate`` is the argument that is the
+    learning rate, and its value, which a sequence may change; ``widened``: what the optimizer
+    computes in bfloat16 it does in float64. A run raises whatever the optimizer raises."""
+    match kind:
+        case "torch":
+            one = partial(_torch, make, arguments, rate, dtype)
+        case "optax":
+            one = partial(_optax, make, arguments, rate, dtype, {})
+        case "keras":
+            one = partial(_keras, make, arguments, rate, dtype)
+
+    def run(sequence: Sequence) -> History:
+        with warnings.catch_warnings(), _widened() if widened else ExitStack():
+            warnings.simplefilter("ignore")
+            return one(sequence)
+
+    return run
 
 
 def changes(sequence: Sequence) -> bool:
+    """Whether the learning rate changes."""
     return any(r != 1 for r in sequence.rates)
 
 
-def _torch(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequence, dtype: Dtype
+def _rate(rate: Rate) -> float:
+    assert rate[1] is not None, "no learning rate to change"
+    return rate[1]
+
+
+def _torch(make: Make, arguments: Mapping[str, Any], rate: Rate, dtype: Dtype, sequence: Sequence
            ) -> History:
     import torch
 
@@ -63,7 +78,7 @@ def _torch(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequen
                 params[name].grad = torch.tensor(grad, dtype=kind)
             if changes(sequence):
                 for group in optimizer.param_groups:
-                    group["lr"] = float(arguments[rate])*factor
+                    group["lr"] = _rate(rate)*factor
             optimizer.step()
             history.append({n: p.detach().to(torch.float64).numpy().copy()
                             for n, p in params.items()})
@@ -88,23 +103,20 @@ def _widened() -> Iterator[None]:
         yield
 
 
-def _optax(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequence, dtype: Dtype
-           ) -> History:
+def _optax(make: Make, arguments: Mapping[str, Any], rate: Rate, dtype: Dtype,
+           made: dict[tuple[float, ...], tuple[Any, Any]], sequence: Sequence) -> History:
+    """``made`` keeps what was compiled for other sequences with the same learning rates."""
     import jax
     import jax.numpy as jnp
-    import optax
 
     with jax.enable_x64(dtype == "float64"):
-        given = dict(arguments)
-        if changes(sequence):
-            table = jnp.asarray(sequence.rates)*float(given[rate])
-            given[rate] = lambda count: table[jnp.minimum(count, len(sequence.rates) - 1)]
-        transform = optax.with_extra_args_support(make(**given))
+        if sequence.rates not in made:
+            made[sequence.rates] = _transform(make, arguments, rate, sequence)
+        transform, step = made[sequence.rates]
         # A leaf that is None is none of the tree: so are tensors without gradients left out.
         params = {n: jnp.asarray(x, dtype) if n in sequence.moving else None
                   for n, x in sequence.start.items()}
         state = transform.init(params)
-        step = jax.jit(lambda p, g, s, v: transform.update(g, s, p, value=v))
         history = []
         for grads, loss in zip(sequence.gradients, sequence.losses, strict=True):
             given_grads = {n: jnp.asarray(grads[n], dtype) if n in grads else None for n in params}
@@ -115,7 +127,22 @@ def _optax(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequen
     return history
 
 
-def _keras(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequence, dtype: Dtype
+def _transform(make: Make, arguments: Mapping[str, Any], rate: Rate, sequence: Sequence
+               ) -> tuple[Any, Any]:
+    """The transformation, and its update, compiled."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    given = dict(arguments)
+    if changes(sequence):
+        table = jnp.asarray(sequence.rates)*_rate(rate)
+        given[rate[0]] = lambda count: table[jnp.minimum(count, len(sequence.rates) - 1)]
+    transform = optax.with_extra_args_support(make(**given))
+    return transform, jax.jit(lambda p, g, s, v: transform.update(g, s, p, value=v))
+
+
+def _keras(make: Make, arguments: Mapping[str, Any], rate: Rate, dtype: Dtype, sequence: Sequence
            ) -> History:
     jax, keras = keras_on_jax()
     before = keras.config.floatx()
@@ -128,7 +155,7 @@ def _keras(make: Make, arguments: Mapping[str, Any], rate: str, sequence: Sequen
             history = []
             for grads, factor in zip(sequence.gradients, sequence.rates, strict=True):
                 if changes(sequence):
-                    optimizer.learning_rate = float(arguments[rate])*factor
+                    optimizer.learning_rate = _rate(rate)*factor
                 optimizer.apply([
                     keras.ops.convert_to_tensor(grads[n], dtype=dtype) if n in grads else None
                     for n in variables])

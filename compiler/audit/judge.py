@@ -97,17 +97,20 @@ def _largest(x: Array) -> float:
     return float(np.max(np.abs(finite), initial=0.0))
 
 
+Explanation = tuple[Edit, ...]  # edits one after another, nearly always one
+
+
 def explanations(
     flat: Flat, setting: Setting, recorded: list[Recorded], first: str,
-    tick: Callable[[Edit], None] = lambda edit: None, tolerance: float = TOLERANCE,
-) -> Iterator[Edit]:
-    """The edits of the spec that do what the implementation does on every sequence; that with the
-    difference comes ``first``, as it rejects the others soonest."""
+    tick: Callable[[Edit], None], tolerance: float = TOLERANCE, before: Explanation = (),
+) -> Iterator[Explanation]:
+    """The edits of the spec, ``before`` among them, that do what the implementation does on every
+    sequence; that with the difference comes ``first``, as it rejects the others soonest."""
     order = sorted(recorded, key=lambda r: r.sequence.name != first)
-    for edit in edits(flat, setting.fixed):
+    for edit in edits(before[-1].flat if before else flat, setting.fixed):
         tick(edit)
         if does(edit.step, setting.values, order, tolerance):
-            yield edit
+            yield (*before, edit)
 
 
 def does(step: Step, values: Mapping[str, Any], recorded: list[Recorded],

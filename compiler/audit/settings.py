@@ -7,7 +7,7 @@ A link says which argument a hyperparameter is: ``learning_rate``, ``betas[0]``,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any
@@ -64,7 +64,13 @@ class Plan:
     left: dict[str, Any] = field(default_factory=dict)  # those that stay as the library has them
     alone: tuple[str, ...] = ()  # hyperparameters that the library has not
     defaults: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # (theirs, the spec's)
-    rate: str = ""
+    rate: str = ""  # the argument that is the learning rate
+    rate_default: float | None = None
+
+    def switchable(self, setting: Setting) -> float | None:
+        """The learning rate of a setting, which a sequence may change; None where there is none."""
+        value = setting.arguments.get(self.rate, self.rate_default)
+        return float(value) if self.rate and isinstance(value, int | float) else None
 
 
 def read_map(texts: Sequence[str]) -> dict[str, str]:
@@ -123,6 +129,10 @@ def plan(spec: Optimizer, found: Target, given: Mapping[str, str], extra: Mappin
     """The settings to run with: the library's defaults, other values, and each choice in turn;
     ``chosen`` hyperparameters are what they are in all of them. Raises CallError."""
     made = links(spec, found, given)
+    for name in [n for n in chosen if n in spec.choices]:
+        if str(chosen[name]).lower() not in spec.choices[name]:
+            raise CallError("bad-setting", f"`{name}` of `{spec.name}` is one of "
+                            f"{', '.join(spec.choices[name])}, not `{chosen[name]}`")
     by_name = {link.hyper: link for link in made}
     theirs = {n: v for n, v in _defaults(spec, found, made).items() if n not in chosen}
     needed = _needed(spec, found, made, {**theirs, **chosen})
@@ -131,8 +141,8 @@ def plan(spec: Optimizer, found: Target, given: Mapping[str, str], extra: Mappin
                         _arguments(made, found, {**needed, **chosen}, extra))]
     values = {**start, **{n: v for n, v in _probes(spec, start).items()
                           if n in by_name and n not in chosen}}
-    settings.append(Setting("other values", *_split(spec, values),
-                            _arguments(made, found, values, extra)))
+    for name, some in _others(spec, values, by_name, chosen):
+        settings.append(Setting(name, *_split(spec, some), _arguments(made, found, some, extra)))
     for name, options in spec.choices.items():
         if name in by_name and name not in chosen:
             for option in options:
@@ -145,7 +155,17 @@ def plan(spec: Optimizer, found: Target, given: Mapping[str, str], extra: Mappin
     rate = next((link.argument for link in made if link.hyper == "lr"), "")
     return Plan(made, dict(extra), tuple(settings), _left(found, taken),
                 tuple(n for n in _names(spec) if n not in by_name and n not in chosen),
-                _differing(spec, theirs), rate)
+                _differing(spec, theirs), rate, theirs.get("lr"))
+
+
+def _others(spec: Optimizer, values: dict[str, Any], linked: Mapping[str, Link],
+            chosen: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Other values; where one of them switches a term on that may be off, the same without."""
+    yield "other values", values
+    for name, hyper in _reals(spec).items():
+        zero = hyper.range is not None and 0 in hyper.range and hyper.range.high is None
+        if zero and name in linked and name not in chosen and values.get(name):
+            yield f"other values, {name} = 0", {**values, name: 0.0}
 
 
 def _left(found: Target, taken: set[str]) -> dict[str, Any]:
