@@ -211,7 +211,8 @@ def _named(explanation: Explanation) -> tuple[str, ...]:
 
 def _singles(known: Mapping[tuple[str, ...], Explanation]) -> list[Explanation]:
     """The single edits that explain some setting, a few of them."""
-    return [e for e in known.values() if len(e) == 1][:2]
+    singles: list[Explanation] = [e for e in known.values() if len(e) == 1]
+    return singles[:2]
 
 
 def _rounded(found: Target, row: Row, planned: Plan, spec: Optimizer, finding: Finding, tick: Tick

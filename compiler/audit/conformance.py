@@ -69,7 +69,7 @@ def _bar(total: int) -> Iterator[Callable[[str, int], None]]:
         task = progress.add_task("", total=total)
 
         def tick(what: str, done: int) -> None:
-            progress.update(task, advance=done, **({"description": what} if what else {}))
+            progress.update(task, advance=done, description=what or None)
 
         yield tick
 

@@ -60,7 +60,7 @@ def _names(explanation: Explanation) -> str:
 def _difference(found: Difference) -> Iterator[str]:
     yield (f"    from step {found.step} of \"{found.sequence}\" on, in the tensor {found.tensor}"
            f"{list(found.entry) if found.entry else ''}:")
-    yield f"      {found.theirs!r} there, {found.ours!r} by the spec"
+    yield f"      {found.theirs:.12g} there, {found.ours:.12g} by the spec"
 
 
 def _notes(found: Audit) -> Iterator[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from thetaprime.diagnostics import SpecError
-from thetaprime.edits import local, wide
+from thetaprime.edits import forms, local, parts, wide
 from thetaprime.edits.facts import ONE, Facts
 from thetaprime.edits.places import Change, Site, changed, lines_of
 from thetaprime.expand import Expander
@@ -76,24 +77,24 @@ ROWS = (
     Row("the bias correction one step ahead", _each(local.correction_late)),
     Row("the bias correction one step behind", _each(local.correction_early)),
     Row("a bias correction more", _each(local.new_correction)),
-    Row("the maximum before the bias correction", wide.max_before_correction),
-    Row("the maximum after the bias correction", wide.max_after_correction),
+    Row("the maximum before the bias correction", parts.max_before_correction),
+    Row("the maximum after the bias correction", parts.max_after_correction),
     Row("b and 1 - b swapped", _each(local.one_complement)),
     Row("b and 1 - b swapped in a line", wide.complement_in_line),
     Row("b and 1 - b swapped wherever b is a factor", wide.complement_outside_averages),
     Row("b and 1 - b swapped everywhere", wide.complement_everywhere),
     Row("the weight of another average", _each(local.other_weight)),
-    Row("weight decay not times lr", wide.decay_after_rate),
-    Row("weight decay not times lr", wide.decay_alone),
-    Row("weight decay of the wrong sign", wide.decay_upward),
-    Row("weight decay in the gradient (L2), not decoupled", wide.decay_in_gradient),
-    Row("weight decay decoupled, on the old parameter", wide.decay_decoupled),
-    Row("weight decay on the new parameter", wide.decay_new),
-    Row("weight decay proximal: divided by 1 + lr*wd", wide.decay_proximal),
-    Row("weight decay before all that reads the parameter", wide.decay_first),
-    Row("weight decay times lr", wide.decay_times_rate),
-    Row("the learning rate inside of the momentum", wide.rate_inside),
-    Row("the learning rate outside of the momentum", wide.rate_outside),
+    Row("weight decay not times lr", parts.decay_after_rate),
+    Row("weight decay not times lr", parts.decay_alone),
+    Row("weight decay of the wrong sign", parts.decay_upward),
+    Row("weight decay in the gradient (L2), not decoupled", parts.decay_in_gradient),
+    Row("weight decay decoupled, on the old parameter", parts.decay_decoupled),
+    Row("weight decay on the new parameter", parts.decay_new),
+    Row("weight decay proximal: divided by 1 + lr*wd", parts.decay_proximal),
+    Row("weight decay before all that reads the parameter", parts.decay_first),
+    Row("weight decay times lr", parts.decay_times_rate),
+    Row("the learning rate inside of the momentum", parts.rate_inside),
+    Row("the learning rate outside of the momentum", parts.rate_outside),
     Row("first step undamped", _each(local.undamped_first)),
     Row("starts at its first value", wide.first_start),
     Row("wrong initial value", wide.other_start),
@@ -103,20 +104,20 @@ ROWS = (
     Row("a state lags one step, everywhere", wide.delayed_everywhere),
     Row("the gradient of the step before", _each(local.old_gradient)),
     Row("a state read one step too early", _each(local.hurried)),
-    Row("a sign flipped", _each(local.flipped)),
-    Row("no clamp", _each(local.no_clamp)),
-    Row("max for min", _each(local.other_clamp)),
-    Row("a term dropped", _each(local.no_term)),
-    Row("a factor dropped", _each(local.no_factor)),
-    Row("multiplied where it is divided", _each(local.inverted)),
-    Row("no power", _each(local.no_power)),
-    Row("a function dropped", _each(local.no_function)),
-    Row("a condition changed", _each(local.other_condition)),
-    Row("branches swapped", _each(local.swapped_branches)),
-    Row("a branch alone", _each(local.no_condition)),
-    Row("a reduction over the wrong extent", _each(local.other_extent)),
-    Row("the number of the step off by one", _each(local.other_time)),
-    Row("a constant changed", _each(local.other_number)),
+    Row("a sign flipped", _each(forms.flipped)),
+    Row("no clamp", _each(forms.no_clamp)),
+    Row("max for min", _each(forms.other_clamp)),
+    Row("a term dropped", _each(forms.no_term)),
+    Row("a factor dropped", _each(forms.no_factor)),
+    Row("multiplied where it is divided", _each(forms.inverted)),
+    Row("no power", _each(forms.no_power)),
+    Row("a function dropped", _each(forms.no_function)),
+    Row("a condition changed", _each(forms.other_condition)),
+    Row("branches swapped", _each(forms.swapped_branches)),
+    Row("a branch alone", _each(forms.no_condition)),
+    Row("a reduction over the wrong extent", _each(forms.other_extent)),
+    Row("the number of the step off by one", _each(forms.other_time)),
+    Row("a constant changed", _each(forms.other_number)),
 )
 
 
@@ -160,7 +161,7 @@ def opened(flat: Flat) -> Flat:
     own = [(p.item, p.source) for p in flat.parts if isinstance(p.item, Function)]
     formulas = {f.name: (f, s) for f, s in (*prelude(), *own) if not f.items}
     expander = Expander(formulas, set())
-    parts = tuple(p if isinstance(p.item, Function) else
-                  replace(p, item=mapped(p.item, lambda e, s=p.source: expander.expand(e, s)))
-                  for p in flat.parts)
-    return flat if expander.problems else replace(flat, parts=parts)
+    written = tuple(p if isinstance(p.item, Function) else
+                    replace(p, item=mapped(p.item, partial(expander.expand, source=p.source)))
+                    for p in flat.parts)
+    return flat if expander.problems else replace(flat, parts=written)
