@@ -133,8 +133,8 @@ def test_an_edited_rule_is_explained_by_its_edit(name: str) -> None:
     own = lower(flat, prelude(), {}).step
     differences = [judge.first_difference(own, SETTING.values, r) for r in histories]
     first = next(d for d in differences if d is not None)
-    found = judge.explanations(flat, SETTING, histories, first.sequence, lambda e: None)
-    assert next(found)[0].after == edit.after
+    found = judge.explanations(edits(flat), SETTING, histories, first.sequence)
+    assert next(found).after == edit.after
 
 
 def test_an_unedited_rule_has_no_difference_and_no_edit_explains_it() -> None:

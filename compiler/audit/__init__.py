@@ -24,6 +24,7 @@ from thetaprime.audit.settings import Plan, Setting, plan
 from thetaprime.audit.table import Row
 from thetaprime.audit.target import Target, raised, target
 from thetaprime.diagnostics import SpecError
+from thetaprime.edits import Edit, edits
 from thetaprime.ir import Step
 from thetaprime.library import prelude
 from thetaprime.lower import lower
@@ -168,13 +169,18 @@ def _explained(spec: Optimizer, findings: list[Finding], recorded: Mapping[str, 
     done = dict(enumerate(findings))
     known: dict[tuple[str, ...], Explanation] = {}
 
+    made: dict[tuple[object, ...], list[Edit]] = {}  # settings with the same choices share them
+
     def search(k: int, before: Explanation = ()) -> list[Explanation]:
         finding = findings[k]
         assert finding.difference is not None
-        name = finding.setting.name
-        return list(judge.explanations(
-            spec.flat, finding.setting, recorded[name], finding.difference.sequence,
-            lambda edit: tick(f"{name}: {edit.name}"), tolerance, before))
+        setting = finding.setting
+        tick(f"{setting.name}: edits")
+        key = (_named(before), *setting.fixed.items())
+        if key not in made:
+            made[key] = list(edits(before[-1].flat if before else spec.flat, setting.fixed))
+        return [(*before, e) for e in judge.explanations(
+            made[key], setting, recorded[setting.name], finding.difference.sequence, tolerance)]
 
     # The defaults hide most, and are searched last.
     order = [k for k in (*range(1, len(findings)), 0) if findings[k].difference is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,7 @@ import numpy as np
 from thetaprime.audit.drivers import History
 from thetaprime.audit.sequences import Array, Sequence
 from thetaprime.audit.settings import Setting
-from thetaprime.edits import Edit, edits
-from thetaprime.flat import Flat
+from thetaprime.edits import Edit
 from thetaprime.guards import holds
 from thetaprime.interpret import advance, start
 from thetaprime.ir import Step
@@ -101,16 +100,15 @@ Explanation = tuple[Edit, ...]  # edits one after another, nearly always one
 
 
 def explanations(
-    flat: Flat, setting: Setting, recorded: list[Recorded], first: str,
-    tick: Callable[[Edit], None], tolerance: float = TOLERANCE, before: Explanation = (),
-) -> Iterator[Explanation]:
-    """The edits of the spec, ``before`` among them, that do what the implementation does on every
-    sequence; that with the difference comes ``first``, as it rejects the others soonest."""
+    some: Iterable[Edit], setting: Setting, recorded: list[Recorded], first: str,
+    tolerance: float = TOLERANCE,
+) -> Iterator[Edit]:
+    """Those of some edits that do what the implementation does on every sequence; that with the
+    difference comes ``first``, as it rejects the others soonest."""
     order = sorted(recorded, key=lambda r: r.sequence.name != first)
-    for edit in edits(before[-1].flat if before else flat, setting.fixed):
-        tick(edit)
+    for edit in some:
         if does(edit.step, setting.values, order, tolerance):
-            yield (*before, edit)
+            yield edit
 
 
 def does(step: Step, values: Mapping[str, Any], recorded: list[Recorded],
