@@ -332,3 +332,10 @@ def test_a_report_reads_well(golden: Callable[[Path, str], None]) -> None:
     found = audited("rprop", "optax.rprop")
     golden(Path(__file__).parent / "golden" / "rprop.audit.txt", report.text(found))
 
+
+def test_the_readme_and_the_docs_show_what_an_audit_says() -> None:
+    for page, spec, against in (("README.md", "adadelta", "optax.adadelta"),
+                                ("docs/audit.md", "rprop", "optax.rprop")):
+        text = (ROOT / page).read_text("utf-8")
+        shown = next(b for b in text.split("```text\n") if " against optax" in b.split("\n")[0])
+        assert report.text(audited(spec, against)).startswith(shown.partition("```")[0]), page

@@ -78,7 +78,7 @@ def _notes(found: Audit) -> Iterator[str]:
         yield f"  only in the spec, with its default: {', '.join(found.plan.alone)}"
     skipped = dict.fromkeys(s for f in found.findings for s in f.skipped)
     if skipped:
-        yield f"  left out, as nothing there is lr: {', '.join(skipped)}"
+        yield f"  left out, with no learning rate to change: {', '.join(skipped)}"
     if found.why:
         yield f"  compared to {found.tolerance:g}: {found.why}"
 
