@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thetaprime.command_audit import audit
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
@@ -217,7 +218,7 @@ def compile_spec(
     optimizer = load_spec(spec)
     if output is not None:
         guard_program(output, force)
-    _refuse_wrong(optimizer)
+    refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
     text = _program(optimizer, target, engine, hypers)
     if output is None:
@@ -227,7 +228,7 @@ def compile_spec(
         click.echo(f"{output} written", err=True)
 
 
-def _refuse_wrong(optimizer: Optimizer) -> None:
+def refuse_wrong(optimizer: Optimizer) -> None:
     """Raises SpecError for a spec with errors; warnings go to the error stream."""
     found: tuple[Diagnostic, ...] = optimizer.check(claims=False).diagnostics
     if any(d.severity == "error" for d in found):
@@ -286,7 +287,7 @@ def run(
         guard_output(json_file, "--json", (".json",))
     optimizers = [(spec, load_spec(spec)) for spec in specs]
     for _, optimizer in optimizers:
-        _refuse_wrong(optimizer)
+        refuse_wrong(optimizer)
     hypers = assign(parse_settings(settings), optimizers)
 
     from rich.console import Console
@@ -308,3 +309,6 @@ def run(
         write_json(results, problem, steps, chosen, seed, json_file)
     if plot_file is not None:
         plot(results, f"{problem}, {steps} steps", plot_file)
+
+
+cli.add_command(audit)

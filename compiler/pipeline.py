@@ -9,7 +9,7 @@ reduction runs over may be such a choice; `check` judges the spec as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from thetaprime.check.direction import check_direction
@@ -80,10 +80,20 @@ def check(source: Source, conditions: Sequence[Conditions] = SINGLE) -> list[Dia
     """Every diagnostic of a spec, errors and warnings, in the order of its text; those about
     floating point for each of the conditions, which are float32 alone unless more is asked for."""
     try:
-        optimizer = checked(source)
+        return check_flat(checked(source), source, conditions)
+    except SpecError as error:
+        return _sorted(error.diagnostics, source)
+
+
+def check_flat(
+    optimizer: Flat, source: Source | None = None, conditions: Sequence[Conditions] = SINGLE
+) -> list[Diagnostic]:
+    """`check` for a flat optimizer, those about ``source``, its own text, first."""
+    first = source or optimizer.source
+    try:
         lowered = variants(optimizer)
     except SpecError as error:
-        return sorted(error.diagnostics, key=lambda d: (d.source is not source, d.span.start))
+        return _sorted(error.diagnostics, first)
     found = _unused(optimizer, lowered)
     for one in lowered:
         found += one.warnings
@@ -95,6 +105,10 @@ def check(source: Source, conditions: Sequence[Conditions] = SINGLE) -> list[Dia
             found += check_domains([one.step for one in lowered])
         if not any(d.severity == "error" for d in found):
             found += check_floats([one.step for one in lowered], conditions)
+    return _sorted(found, first)
+
+
+def _sorted(found: Iterable[Diagnostic], source: Source) -> list[Diagnostic]:
     return sorted(dict.fromkeys(found), key=lambda d: (d.source is not source, d.span.start))
 
 

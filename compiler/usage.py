@@ -125,6 +125,14 @@ def assign(
     A setting for all goes to those that know its name, one for a spec to that spec alone and
     before the others. Raises CallError for one that reaches nobody, or a value that is none.
     """
+    return [_values(optimizer, texts) for (_, optimizer), texts
+            in zip(optimizers, assigned(settings, optimizers), strict=True)]
+
+
+def assigned(
+    settings: Sequence[Setting], optimizers: Sequence[tuple[str, Optimizer]]
+) -> list[dict[str, str]]:
+    """`assign`, the values as they were written."""
     given: list[dict[str, str]] = [{} for _ in optimizers]
     for spec, name, text in sorted(settings, key=lambda setting: bool(setting[0])):
         chosen = [k for k, (called, optimizer) in enumerate(optimizers)
@@ -139,8 +147,7 @@ def assign(
             raise _unknown(name, [optimizers[k][1] for k in chosen])
         for k, found in reached:
             given[k].update(found)
-    return [_values(optimizer, texts)
-            for (_, optimizer), texts in zip(optimizers, given, strict=True)]
+    return given
 
 
 def _names(optimizer: Optimizer) -> list[str]:
