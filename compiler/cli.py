@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thetaprime import cli_analyse
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def cli() -> None:
 
     A SPEC is the name of a shipped spec (see `list`) or the path of a file that ends in .opt.
     """
+
+
+cli.add_command(cli_analyse.stability)
 
 
 @cli.command("list")

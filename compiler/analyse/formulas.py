@@ -25,6 +25,8 @@ def expression(formula: Any, names: Names) -> Expr:
         return Sym(formula.name)
     if formula.is_Rational:
         return _rational(formula)
+    if formula.is_Float:
+        return Num(f"{float(formula):.6g}")
     if formula.is_Add:
         return _sum(list(formula.args), names)
     if formula.is_Pow and formula.exp == sympy.Rational(1, 2):
@@ -69,6 +71,8 @@ def _rational(number: Any) -> Expr:
         return Apply("neg", (_rational(-number),))
     if number.q == 1:
         return Num(str(number.p))
+    if number.q > 10 and 10**12 % number.q == 0:
+        return Num(f"{float(number):.15g}")
     return Apply("/", (Num(str(number.p)), Num(str(number.q))))
 
 
@@ -112,5 +116,5 @@ def _product(formula: Any, names: Names) -> Expr:
 
 def _rank(factor: Any) -> tuple[int, str]:
     """Learning rates before all others, the curvature after them."""
-    name = str(factor)
+    name = str(factor.base if factor.is_Pow else factor)
     return {"lr": 0, "h": 2}.get(name, 1), name

@@ -60,6 +60,7 @@ class Model:
     t: Any = field(default_factory=lambda: sympy.Symbol("t", integer=True, positive=True))
     atoms: dict[Any, Atom] = field(default_factory=dict)
     made: dict[object, Any] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
     frozen: dict[str, Bent | Atom | None] = field(default_factory=dict)  # state -> why
     limits: dict[str, Any] = field(default_factory=dict)  # scalar state -> its limit
     assumed: dict[str, None] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Model:
         """Forgets what earlier passes found, but for the states that they froze."""
         self.atoms.clear()
         self.made.clear()
+        self.taken.clear()
         self.assumed.clear()
 
     def opaque(self, formula: Any) -> list[Any]:
@@ -78,11 +80,12 @@ class Model:
     def symbol(self, name: str, key: object, atom: Atom) -> Any:
         """The positive symbol of a key, by the first name that no other has."""
         if key not in self.made:
-            taken = {str(s) for s in (*self.atoms, *self.ranges, self.h)}
+            self.taken = self.taken or {str(s) for s in (*self.ranges, self.h)}
             shown, count = name, 1
-            while shown in taken:
+            while shown in self.taken:
                 count += 1
                 shown = f"{name}_{count}"
+            self.taken.add(shown)
             self.made[key] = sympy.Symbol(shown, positive=True)
             if count > 1 and isinstance(atom.shown, Sym):
                 atom = replace(atom, shown=Sym(shown))
@@ -428,9 +431,12 @@ class Limit(Walk):
                     for lane in self.lanes(target.type):
                         self._give(target, lane, Bent(target, statement.source, why))
 
-    def turned(self) -> bool:
+    def mark(self) -> int:
+        return len(self.model.atoms)
+
+    def turned(self, mark: int) -> bool:
         """A loop is written out as long as its vectors stay linear."""
-        return not any(a.fast for a in self.model.atoms.values())
+        return not any(a.fast for a in list(self.model.atoms.values())[mark:])
 
     def _give(self, target: Sym, lane: tuple[int, ...], value: Bent) -> None:
         """The result of a body that is not walked: a vector where it has the parameter's shape."""

@@ -13,9 +13,11 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
+import numpy as np
 import sympy
 
-from thetaprime.analyse.limit import Atom, Limit, Model, exact, lane_name
+from thetaprime.analyse.limit import Atom, Limit, Model, lane_name
+from thetaprime.analyse.limit import exact as exact_number
 from thetaprime.analyse.vectors import Bent, Coordinate, Linear
 from thetaprime.diagnostics import SpecError, report
 from thetaprime.expr import Expr, Sym
@@ -91,9 +93,9 @@ def _model(step: Step, given: Mapping[str, Any], free: Sequence[str] | None) -> 
             continue
         loose = hyper.name not in given if free is None else hyper.name in free
         if hyper.type.axes and value is not None:
-            hypers[hyper.name] = [exact(float(v)) for v in value]
+            hypers[hyper.name] = [exact_number(float(v)) for v in value]
         elif value is not None and (hyper.static or not loose or hyper.type.axes):
-            hypers[hyper.name] = exact(int(value) if hyper.static else float(value))
+            hypers[hyper.name] = exact_number(int(value) if hyper.static else float(value))
         else:
             symbol = _symbol(hyper)
             hypers[hyper.name] = symbol
@@ -123,11 +125,19 @@ def _typical(hyper: Hyper, value: Any) -> Any:
     bounds = hyper.range
     ends = (bounds.low, bounds.high) if bounds else (None, None)
     if value is not None and Fraction(float(value)) not in ends:
-        return exact(float(value))
+        return exact_number(float(value))
     low, high = ends
     if low is not None and high is not None:
-        return exact((low + high) / 2)
-    return exact(low + 1 if low is not None else high - 1 if high is not None else 1)
+        return exact_number((low + high) / 2)
+    return exact_number(low + 1 if low is not None else high - 1 if high is not None else 1)
+
+
+def typical_values(found: Linearised, exact: bool = False) -> dict[Any, Any]:
+    """The defaults of the hyperparameters that are symbols; 1 where there is none."""
+    numbers = {s.name: v for s, v in _numbers(found.step, {}).items()}
+    values = {s: float(np.asarray(numbers[name])) for name, s in found.hypers.items()
+              if isinstance(s, sympy.Symbol)}
+    return {s: exact_number(v) for s, v in values.items()} if exact else values
 
 
 # States.
@@ -279,7 +289,7 @@ def _targets(statement: Any) -> Iterator[Sym]:
 
 def _refusal(step: Step, walk: Limit, value: Any) -> Any:
     """Why the step has no linear map."""
-    cause: Any = value if isinstance(value, Bent) else _cause(walk.model, value)
+    cause: Any = None if isinstance(value, Linear) else _cause(walk.model, value)
     expr = cause.expr if isinstance(cause, Bent) else cause.cause if cause else Sym(step.point)
     source = cause.source if cause else step.source
     why = cause.why if cause else "does not depend on the point near it"

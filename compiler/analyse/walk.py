@@ -97,7 +97,11 @@ class Walk:
         """Gives values to what a draw, a body for each axis or an endless loop defines."""
         raise NotImplementedError
 
-    def turned(self) -> bool:
+    def mark(self) -> int:
+        """What `turned` is told of the time before a loop."""
+        return 0
+
+    def turned(self, mark: int) -> bool:
         """Whether a loop may go on, after a turn."""
         return True
 
@@ -144,12 +148,13 @@ class Walk:
         if turns is None or loop.until is not None:
             self.outside(loop)
             return
+        mark = self.mark()
         for carry in loop.carries:
             self.define(carry.value, carry.start)
         for turn in range(turns):
             self.values[loop.turn, ()] = self.number(Num(str(turn)))
             self.execute(loop.body)
-            if not self.turned():
+            if not self.turned(mark):
                 self.outside(loop)
                 return
             for carry in loop.carries:
@@ -193,14 +198,42 @@ class Walk:
                 return self.value(inner, at)
             case Apply() if is_reduction(expr):
                 return self._reduction(expr, at)
-            case Apply(op, args) if op in LINEAR or op in ALONG:
-                return self.structure(expr, [self.value(a, at) for a in args])
+            case Apply(op) if op in ALONG:
+                return self._along(expr, at)
+            case Apply(op, args) if op in LINEAR:
+                return self.structure(expr, [self.value(a, self._any(a, at)) for a in args])
             case Apply(op, args):
                 return self.apply(expr, [self.value(a, at) for a in args])
 
     def structure(self, expr: Apply, args: Sequence[Value]) -> Value:
-        """Linear algebra, and what runs along windows and folds."""
+        """Linear algebra."""
         return self.bent(expr, args)
+
+    def _any(self, expr: Expr, at: Lanes) -> Lanes:
+        """``at``, with the first lane of each axis of an expression that it does not name."""
+        return {**dict.fromkeys(self.axes(expr.type), 0), **at}
+
+    def _along(self, expr: Apply, at: Lanes) -> Value:
+        """Windows and folds: G[j], push(W, v), put(a, j, v), the lane itself."""
+        (axis,) = expr.over
+        lane = at.get(axis)
+        match expr.op, expr.args:
+            case "index", () if lane is not None:
+                return self.number(Num(str(lane)))
+            case "at", (a, j) if (index := self._index(j, at)) is not None:
+                return self.value(a, {**at, axis: index})
+            case "shift", (a, v) if lane is not None:
+                return self.value(a, {**at, axis: lane - 1}) if lane else self.value(v, at)
+            case "put", (a, j, v) if lane is not None and (index := self._index(j, at)) is not None:
+                return self.value(v if lane == index else a, at)
+        return self.bent(expr, [self.value(a, self._any(a, at)) for a in expr.args])
+
+    def _index(self, expr: Expr, at: Lanes) -> int | None:
+        """A place along an axis, where it is a number."""
+        try:
+            return int(self.value(expr, at))
+        except (TypeError, ValueError):
+            return None
 
     def symbol(self, symbol: Sym, at: Lanes) -> Value:
         lane = tuple(at[a] for a in self.axes(symbol.type))
@@ -212,7 +245,7 @@ class Walk:
         (inner,) = expr.args
         axes = [a for a in expr.over if a in self.lengths and a in self.axes(inner.type)]
         if expr.op not in ("sum", "mean") or len(axes) < len(expr.over):
-            return self.bent(expr, [self.value(inner, {**at, **dict.fromkeys(axes, 0)})])
+            return self.bent(expr, [self.value(inner, self._any(inner, at))])
         total: Value = None
         count = 0
         for lane in product(*(range(self.lengths[a]) for a in axes)):

@@ -1,0 +1,60 @@
+"""The commands that analyse one rule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Fix a hyperparameter; all others stay symbols.")
+@click.option("--free", metavar="NAMES", help="Keep only these as symbols: `lr,b1`.")
+@click.option("--best", is_flag=True,
+              help="Find the fastest setting over curvatures between l and L.")
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path), metavar="FILE.svg",
+              help="Draw the spectral radius over the curvature.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def stability(
+    spec: str, settings: Sequence[str], free: str | None, best: bool, plot_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Where a rule is stable on a quadratic, in its own hyperparameters.
+
+    Adaptive rules are taken with their preconditioner frozen.
+    """
+    from thetaprime.analyse.stability import stability as analyse
+    from thetaprime.files import guard_output
+
+    if plot_file is not None:
+        guard_output(plot_file, "--plot", (".png", ".svg", ".pdf"), strict=True)
+    optimizer, hypers = _read(spec, settings)
+    names = None if free is None else [n.strip() for n in free.split(",") if n.strip()]
+    answer = analyse(optimizer, free=names, best=best, **hypers)
+    if plot_file is not None:
+        answer.plot(plot_file)
+    _print(answer, as_json)
+
+
+def _read(spec: str, settings: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The optimizer, and what `--set` says, unchecked values by name. Raises CallError."""
+    from thetaprime.arguments import CallError
+    from thetaprime.usage import load_spec, parse_settings, read_value
+
+    found: dict[str, Any] = {}
+    for owner, name, value in parse_settings(settings):
+        if owner:
+            raise CallError("bad-setting", f"`--set {owner}.{name}` names one of several specs",
+                            f"this call has one: `--set {name}={value}`")
+        found[name] = read_value(name, value)
+    return load_spec(spec), found
+
+
+def _print(answer: Any, as_json: bool) -> None:
+    shown = json.dumps(answer.to_json(), indent=2, ensure_ascii=False) if as_json else str(answer)
+    click.echo(shown)
