@@ -73,6 +73,7 @@ def cli() -> None:
 
 
 cli.add_command(cli_analyse.stability)
+cli.add_command(cli_analyse.rate)
 
 
 @cli.command("list")

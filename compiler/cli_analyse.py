@@ -41,6 +41,37 @@ def stability(
     _print(answer, as_json)
 
 
+@click.command()
+@click.argument("spec")
+@click.option("--class", "function_class", required=True, metavar="CLASS",
+              help="smooth-strongly-convex, smooth-convex, strongly-convex, convex, "
+                   "lipschitz-convex, smooth or quadratic.")
+@click.option("--mu", type=float, help="Strong convexity of the class.")
+@click.option("--L", "smoothness", type=float, help="Smoothness of the class.")
+@click.option("--M", "lipschitz", type=float, help="Lipschitz constant of the class.")
+@click.option("--steps", type=click.IntRange(min=1), required=True, metavar="N")
+@click.option("--measure", help="distance, function, gradient, least-function or least-gradient.")
+@click.option("--start", help="What is at most 1 at the start: distance, function or descent.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
+              help="Set a hyperparameter.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def rate(
+    spec: str, function_class: str, mu: float | None, smoothness: float | None,
+    lipschitz: float | None, steps: int, measure: str | None, start: str | None,
+    settings: Sequence[str], as_json: bool,
+) -> None:
+    """The worst case of a rule over a class of functions, by performance estimation.
+
+    For rules that are linear in gradients; needs PEPit.
+    """
+    from thetaprime.analyse.rate import rate as analyse
+
+    optimizer, hypers = _read(spec, settings)
+    _print(analyse(optimizer, function_class, steps=steps, mu=mu, L=smoothness, M=lipschitz,
+                   measure=measure, start=start,
+                   **{f"hyper_{n}": v for n, v in hypers.items()}), as_json)
+
+
 def _read(spec: str, settings: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     """The optimizer, and what `--set` says, unchecked values by name. Raises CallError."""
     from thetaprime.arguments import CallError

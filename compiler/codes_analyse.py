@@ -16,8 +16,8 @@ ANALYSE_CODES: dict[str, Code] = {
     "no-rate": Code(
         "no finite worst case of `{name}` on {classes} functions was found", "{why}",
         ("a smaller step size, or fewer steps",),
-        reason="A rule that diverges for some function of the class has no worst case; weight decay "
-               "has none either, since it depends on where zero is."),
+        reason="A rule that diverges for some function of the class has no worst case; weight "
+               "decay has none either, since it depends on where zero is."),
     "no-curvature": Code(
         "the step of `{name}` does not see the curvature", "linear, but without the gradient",
         reason="Stability on a quadratic is a condition on its curvature."),

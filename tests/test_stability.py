@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
-from tests.cli_calls import Call, call, folder  # noqa: F401
+from tests.cli_calls import Call, call
 from thetaprime.analyse.jury import conditions
 from thetaprime.library import shipped
+
+__all__ = ["call"]  # a fixture
 
 # Published regions: gradient descent, Polyak's heavy ball, Nesterov, QHM (Gitman et al. 2019),
 # optimistic gradient, Adam with its preconditioner frozen (Cohen et al. 2022), RMSProp.

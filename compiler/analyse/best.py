@@ -39,8 +39,8 @@ class Best:
 def best(
     factors: Sequence[Any], h: Any, hypers: Sequence[Any], defaults: Mapping[Any, Any],
 ) -> Best | None:
-    """The best ``hypers[0]`` (a step size) and, where a factor is of degree 2, one other; None where
-    no closed form is found that passes its verification."""
+    """The best ``hypers[0]`` (a step size) and, where a factor is of degree 2, one other; None
+    where no closed form is found that passes its verification."""
     if len(factors) != 1 or not hypers:
         return None
     (factor,) = factors

@@ -1,7 +1,7 @@
 """Where all roots of a polynomial lie inside of the unit circle, as inequalities (Jury, 1962).
 
-For p(z) = a_0 + a_1 z + ... + a_n z^n with a_n > 0: p(1) > 0, (-1)^n p(-1) > 0, |a_0| < a_n, and for
-n > 2 the same kind of condition on the ends of each row of Jury's table,
+For p(z) = a_0 + a_1 z + ... + a_n z^n with a_n > 0: p(1) > 0, (-1)^n p(-1) > 0, |a_0| < a_n, and
+for n > 2 the same kind of condition on the ends of each row of Jury's table,
 b_k = a_0 a_k - a_n a_{n-k}.
 """
 

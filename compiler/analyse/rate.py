@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from thetaprime.analyse.worst import Worst
 from thetaprime.arguments import CallError
 from thetaprime.diagnostics import SpecError, closest, report
+from thetaprime.expr import Sym
+from thetaprime.interpret import hyperparameters
+from thetaprime.ir import Step
 from thetaprime.optimizer import Optimizer, load
 from thetaprime.source import Span
 
@@ -42,6 +45,7 @@ MEASURES = {
 STARTS = {
     "distance": ("|x_0 - x*|^2", r"\lVert x_0 - x_\star \rVert^2"),
     "function": ("(f(x_0) - f*)", r"(f(x_0) - f_\star)"),
+    "descent": ("(f(x_0) - f(x_{n}))", r"(f(x_0) - f(x_{{{n}}}))"),
 }
 # How far primal and dual values may lie apart, relative to 1.
 GAP = 1e-5
@@ -78,23 +82,24 @@ class Rate:
 
     def _repr_latex_(self) -> str:
         left = MEASURES[self.measure][1].format(n=self.steps)
-        return rf"${left} \le {self.value:.6g} \, {STARTS[self.start][1]}$"
+        return rf"${left} \le {self.value:.6g} \, {STARTS[self.start][1].format(n=self.steps)}$"
 
     def __str__(self) -> str:
         constants = ", ".join(f"{n} = {v:g}" for n, v in self.constants.items())
         settings = ", ".join(f"{n} = {v:g}" for n, v in self.settings.items())
         left = MEASURES[self.measure][0].format(n=self.steps)
+        over = f"{self.name} on {self.function_class} functions"
         return "\n".join([
-            f"{self.name} on {self.function_class} functions" + (f", {constants}" * bool(constants)),
+            f"{over}, {constants}" if constants else over,
             f"with {settings}" if settings else "without hyperparameters", "",
-            f"  {left} <= {self.value:.6g} * {STARTS[self.start][0]}", "",
+            f"  {left} <= {self.value:.6g} * {STARTS[self.start][0].format(n=self.steps)}", "",
             "the worst case of the class: some function attains it "
             f"(performance estimation; primal and dual agree to {self.gap:.0e})"])
 
 
 def rate(
     optimizer: Optimizer | str, function_class: str, *, steps: int, mu: float | None = None,
-    L: float | None = None, M: float | None = None,  # noqa: N803
+    L: float | None = None, M: float | None = None,
     measure: str | None = None, start: str | None = None, **hypers: Any,
 ) -> Rate:
     """The worst case of a rule after ``steps`` steps over a class of functions.
@@ -106,51 +111,97 @@ def rate(
     """
     chosen = load(optimizer) if isinstance(optimizer, str) else optimizer
     constants = _constants(function_class, {"mu": mu, "L": L, "M": M})
-    nonconvex = function_class == "smooth"
-    measure = measure or ("least-gradient" if nonconvex else "distance" if "mu" in constants
-                          else "least-function" if "M" in constants else "function")
-    start = start or ("function" if nonconvex else "distance")
-    for word, known, what in ((measure, MEASURES, "measure"), (start, STARTS, "start")):
-        if word not in known:
-            raise CallError("bad-setting", f"there is no {what} `{word}`",
-                            f"one of {', '.join(known)}")
     if steps < 1:
         raise CallError("bad-setting", "`steps` is a whole number from 1")
-    names = {n.removeprefix("hyper_"): v for n, v in hypers.items()}
-    choices, values = chosen.split(names)
+    measure, start = _question(function_class, measure, start)
+    choices, values = chosen.split({n.removeprefix("hyper_"): v for n, v in hypers.items()})
     step = chosen.step(**choices)
-    import PEPit.functions
-    from PEPit import PEP
-
-    problem = PEP()
-    function = problem.declare_function(
-        getattr(PEPit.functions, CLASSES[function_class].pepit), **constants)
-    best = function.stationary_point()
-    initial = problem.set_initial_point()
-    lengths = {a.name: a.length if isinstance(a.length, int) else int(values.get(
-        a.length, _default(step, a.length))) for a in step.axes if isinstance(a.length, int)
-        or any(h.name == a.length for h in step.hypers)}
-    walk = Worst(step, lengths, values, function, initial)
-    distance = (initial - best) ** 2
-    problem.set_initial_condition(
-        (distance if start == "distance" else function(initial) - function(best)) <= 1)
+    problem, function, initial = _problem(function_class, constants)
+    walk = Worst(step, _lengths(step, values), values, function, initial)
     points = [initial]
     for t in range(1, steps + 1):
         walk.run(t)
         points.append(walk.evaluated(t))
-    chosen_points = points if measure.startswith("least") else points[-1:]
-    for point in chosen_points:
-        problem.set_performance_metric(_measured(measure, function, point, best))
+    _ask(problem, function, function_class, constants, points, measure, start)
     value, gap = _solved(problem, chosen, function_class)
     settings = {h.name: float(values.get(h.name, _default(step, h.name))) for h in step.hypers
                 if not h.type.axes and h.type.kind != "function"}
     return Rate(chosen.name, function_class, constants, settings, steps, measure, start, value, gap)
 
 
-def _default(step: Any, name: str) -> float:
-    from thetaprime.expr import Sym
-    from thetaprime.interpret import hyperparameters
+def _question(function_class: str, measure: str | None, start: str | None) -> tuple[str, str]:
+    """The measure and the start, those that a class is usually judged by where none is given."""
+    nonconvex = function_class == "smooth"
+    usual = ("least-gradient" if nonconvex else "distance" if function_class in (
+        "smooth-strongly-convex", "strongly-convex", "quadratic") else
+             "least-function" if function_class == "lipschitz-convex" else "function")
+    measure, start = measure or usual, start or ("function" if nonconvex else "distance")
+    for word, known, what in ((measure, MEASURES, "measure"), (start, STARTS, "start")):
+        fitting = [k for k in known if not nonconvex or k.endswith("gradient")
+                   or (what == "start" and k != "distance")]
+        if word not in fitting:
+            raise CallError("bad-setting", f"there is no {what} `{word}`" + (
+                " of functions that are not convex" if word in known else ""),
+                f"one of {', '.join(fitting)}")
+    return measure, start
 
+
+def _problem(function_class: str, constants: Mapping[str, float]) -> tuple[Any, Any, Any]:
+    """(the problem, the function, the starting point), of PEPit."""
+    import PEPit.functions
+    from PEPit import PEP
+
+    problem = PEP()
+    kind = getattr(PEPit.functions, CLASSES[function_class].pepit)
+    function = problem.declare_function(kind, **constants)
+    return problem, function, problem.set_initial_point()
+
+
+def _lengths(step: Step, values: Mapping[str, Any]) -> dict[str, int]:
+    """The lengths of named axes."""
+    hypers = {h.name for h in step.hypers}
+    return {a.name: a.length if isinstance(a.length, int) else
+            int(values.get(a.length, _default(step, a.length)))
+            for a in step.axes if isinstance(a.length, int) or a.length in hypers}
+
+
+def _ask(
+    problem: Any, function: Any, function_class: str, constants: Mapping[str, float],
+    points: Sequence[Any], measure: str, start: str,
+) -> None:
+    """The question: how large the measure gets where the start is at most 1."""
+    from PEPit import Expression
+
+    if function_class == "smooth":
+        # f* is the infimum: f(y) - |f'(y)|^2/(2 L) is not below it, for any y (Drori, Shamir 2020).
+        best, least = None, Expression()
+    else:
+        best = function.stationary_point()
+        least = function(best)
+    initial, last = points[0], points[-1]
+    match start:
+        case "distance":
+            problem.set_initial_condition((initial - best) ** 2 <= 1)
+        case "function":
+            problem.set_initial_condition(function(initial) - least <= 1)
+        case "descent":
+            problem.set_initial_condition(function(initial) - function(last) <= 1)
+    for point in points if measure.startswith("least") else [last]:
+        match measure.removeprefix("least-"):
+            case "distance":
+                metric = (point - best) ** 2
+            case "gradient":
+                metric = function.gradient(point) ** 2
+            case _:
+                metric = function(point) - least
+        problem.set_performance_metric(metric)
+    if function_class == "smooth":
+        for _, gradient, value in list(function.list_of_points):
+            problem.add_constraint(value - gradient**2 / (2 * constants["L"]) >= least)
+
+
+def _default(step: Step, name: str) -> float:
+    """The default of a hyperparameter."""
     known = {h.name: 0.0 for h in step.hypers if h.default is None}
     return float(hyperparameters(step, known, 1)[Sym(name)])  # type: ignore[arg-type]
 
@@ -171,15 +222,6 @@ def _constants(function_class: str, given: Mapping[str, float | None]) -> dict[s
             len(found) == 2 and found["mu"] >= found["L"]):
         raise CallError("bad-setting", "the constants of a class are positive, and mu < L")
     return found
-
-
-def _measured(measure: str, function: Any, point: Any, best: Any) -> Any:
-    match measure.removeprefix("least-"):
-        case "distance":
-            return (point - best) ** 2
-        case "gradient":
-            return function.gradient(point) ** 2
-    return function(point) - function(best)
 
 
 def _solved(problem: Any, optimizer: Optimizer, function_class: str) -> tuple[float, float]:

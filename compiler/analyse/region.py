@@ -205,7 +205,7 @@ def _scaled(h: Any, bound: Any, found: Linearised) -> Inequality:
         if not moved.has(symbol) or (simple and left == h):
             left, factor = left - rest if simple else left, factor * symbol
             bound = sympy.cancel(moved - rest * symbol if simple else moved)
-    if bound.has(h) or left == h and factor == 1:
+    if bound.has(h) or (left == h and factor == 1):
         lr = next((s for s in found.ranges if str(s) == "lr" and bound.has(s)), None)
         if lr is not None and not sympy.fraction(sympy.cancel(bound * lr))[1].has(lr):
             factor, bound = lr, sympy.cancel(bound * lr)

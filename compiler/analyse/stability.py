@@ -13,8 +13,8 @@ import sympy
 from thetaprime.analyse import best as fastest
 from thetaprime.analyse.formulas import latex, text
 from thetaprime.analyse.jury import radius
-from thetaprime.analyse.limit import lane_name
 from thetaprime.analyse.linear import Linearised, linearise, typical_values
+from thetaprime.analyse.model import lane_name
 from thetaprime.analyse.region import Region, characteristic, region
 from thetaprime.arguments import CallError
 from thetaprime.diagnostics import closest
@@ -49,7 +49,8 @@ class Stability:
 
     ``matrix`` takes the ``coordinates`` over ``period`` steps. ``stable`` says where its spectral
     radius is below 1 (``some``: where all ``inequalities`` hold; ``all``; ``none``; ``long`` and
-    ``failed``: no formula is given); ``points`` random points confirmed it, of which ``inside`` are stable.
+    ``failed``: no formula is given); ``points`` random points confirmed it, of which ``inside`` are
+    stable.
     ``settings`` are the hyperparameters that are numbers here.
     """
 
@@ -199,7 +200,7 @@ def _fastest(found: Linearised) -> Fastest | None:
     _, factors = characteristic(found)
     used = set().union(*(f.as_expr().free_symbols for f in factors))
     hypers = sorted((s for s in found.ranges if s in used), key=lambda s: str(s) != "lr")
-    answer = fastest.best(factors, found.h, hypers, typical_values(found, exact=True))
+    answer = fastest.best(factors, found.h, hypers, typical_values(found, rational=True))
     if answer is None:
         return None
     names = found.names

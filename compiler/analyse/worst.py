@@ -10,6 +10,8 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from thetaprime.analyse.walk import Lanes, Value, Walk
 from thetaprime.diagnostics import SpecError, report
 from thetaprime.expr import Apply, Expr, Num, Sym
@@ -67,11 +69,9 @@ class Worst(Walk):
     def _begin(self, t: int) -> None:
         self.values = {}
         for symbol, value in hyperparameters(self.step, self.given, t).items():
-            if getattr(value, "ndim", 0):
-                for k, one in enumerate(value):
-                    self.values[symbol, (k,)] = float(one)
-            else:
-                self.values[symbol, ()] = float(value)
+            numbers = np.asarray(value, float)
+            for lane in np.ndindex(numbers.shape):
+                self.values[symbol, lane] = float(numbers[lane])
         self.values[Sym("t"), ()] = float(t)
         self.values[Sym(self.step.point), ()] = self.point
 
@@ -120,8 +120,6 @@ class Worst(Walk):
         return float(result)
 
     def function(self, expr: Apply, args: Sequence[Value]) -> Value:
-        import numpy as np
-
         with np.errstate(all="ignore"):
             return self._of_numbers(expr, args)
 
