@@ -125,7 +125,7 @@ def test_a_rule_without_a_worst_case_says_so() -> None:
     (["--class", "smooth-konvex"], "did you mean `smooth-convex`?"),
     (["--class", "smooth-convex"], "`smooth-convex` needs `L`"),
     (["--class", "convex", "--mu", "1"], "`convex` has no `mu`"),
-    (["--class", "smooth", "--L", "1", "--measure", "distance"], "of functions that are not convex"),
+    (["--class", "smooth", "--L", "1", "--measure", "distance"], "that are not convex"),
     (["--class", "smooth-strongly-convex", "--L", "1", "--mu", "2"], "mu < L"),
 ])
 def test_wrong_calls_are_messages(call: Call, arguments: list[str], message: str) -> None:
@@ -135,8 +135,8 @@ def test_wrong_calls_are_messages(call: Call, arguments: list[str], message: str
 
 
 def test_the_command_takes_a_momentum_that_is_called_mu(call: Call) -> None:
-    done = call("rate", "heavy-ball", "--class", "smooth-strongly-convex", "--mu", "0.1", "--L", "1",
-                "--steps", "2", "--set", "lr=0.5", "--set", "mu=0.2", "--json")
+    done = call("rate", "heavy-ball", "--class", "smooth-strongly-convex", "--mu", "0.1",
+                "--L", "1", "--steps", "2", "--set", "lr=0.5", "--set", "mu=0.2", "--json")
     plain = json.loads(done.out)
     assert plain["constants"] == {"mu": 0.1, "L": 1.0}
     assert plain["settings"] == {"lr": 0.5, "mu": 0.2}

@@ -125,8 +125,9 @@ def test_a_rule_that_does_not_see_the_curvature_is_refused() -> None:
 @pytest.mark.parametrize(("spec", "cause"), [
     ("lion", "`sign(b1*m + (1 - b1)*g)` is not linear in the gradient"),
     ("signsgd", "`sign(g)` is not linear in the gradient"),
-    ("muon", "`O` comes from a loop that is not linear in the gradient"),
-    ("spsa", "still moves as t grows"),
+    ("muon", "comes from a loop that is not linear in the gradient"),
+    ("spsa", "`z ~ rademacher` is drawn at random"),
+    ("ranger", "`mean(g over rest)` mixes the entries of a tensor"),
     ("Cautious(Lion)", "is not linear in the gradient"),
 ])
 def test_rules_without_a_linear_map_say_why(spec: str, cause: str) -> None:
@@ -181,6 +182,11 @@ def test_the_command_draws_the_spectral_radius(call: Call, tmp_path: Path) -> No
     picture = tmp_path / "radius.svg"
     assert call("stability", "adam", "--free", "lr", "--plot", str(picture)).code == 0
     assert "spectral radius" in picture.read_text() or picture.stat().st_size > 1000
+
+
+def test_the_readme_shows_what_the_command_prints(call: Call) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert call("stability", "adam").out in readme
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

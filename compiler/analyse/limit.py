@@ -10,6 +10,7 @@ functions of t go to their limit, and what still moves is frozen too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy
@@ -22,8 +23,9 @@ from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import Draw, EachAxis, Loop, Statement, defined
 from thetaprime.ops import OPS
 from thetaprime.render import spec_text
-from thetaprime.source import Source
 from thetaprime.types import Extent
+
+MOVES = "still moves as t grows"
 
 
 class Limit(Near):
@@ -83,10 +85,10 @@ class Limit(Near):
         model = self.model
         known = model.settle(factor)
         if known is None:
-            known = self._named(by, factor, "still moves as t grows")
+            known = self._named(by, factor, MOVES)
         drawn = [s for s in model.opaque(known) if model.atoms[s].drawn]
         if drawn:
-            return self._bent_by(drawn[0])
+            return self._bent_by(drawn)
         opaque = model.opaque(known)
         if opaque and not known.is_rational_function(*opaque):
             known = self._named(by, known, "is not rational")
@@ -101,52 +103,56 @@ class Limit(Near):
             return vector
         opaque = self.model.opaque(scalar)
         if opaque:
-            return self._bent_by(opaque[0])
+            return self._bent_by(opaque)
         self.model.assumed[f"the constant `{spec_text(by)}` moves the fixed point only"] = None
         return vector
 
-    def _bent_by(self, symbol: Any) -> Bent:
-        atom = self.model.atoms[symbol]
-        return Bent(atom.cause, atom.source, atom.why)
+    def _bent_by(self, opaque: Sequence[Any]) -> Bent:
+        first = self._first([self.model.atoms[s] for s in opaque])
+        assert first is not None
+        return Bent(first.cause, first.source, first.why)
+
+    def _first(self, atoms: Sequence[Atom]) -> Atom | None:
+        """The one to name of several: what is drawn, then what is not linear, then what moves."""
+        return min(atoms, key=lambda a: (not a.drawn, a.why == MOVES), default=None)
 
     def bent(self, expr: Expr, args: Sequence[Value]) -> Value:
-        """An opaque symbol for ``expr``. Raises nothing: what it does to a vector decides."""
+        """An opaque symbol for ``expr``: what it does to a vector decides whether it matters."""
         inside = self.inside(expr, args)
         if inside is not None:
             return inside
-        for arg in args:
-            if isinstance(arg, Bent):
-                return self._atom(expr, args, arg.expr, arg.source, arg.why, True)
         inner = [s for a in args if not self.is_vector(a) for s in self.model.opaque(a)]
-        direct = any(self.is_vector(a) for a in args)
-        if inner and not direct:
-            atom = self.model.atoms[inner[0]]
-            return self._atom(expr, args, atom.cause, atom.source, atom.why, False)
-        return self._atom(expr, args, expr, self.source, self._why(expr), True)
+        atom = self._made(expr, inner, self._why(expr), self.vanishes(expr, args))
+        before = next((a for a in args if isinstance(a, Bent)), None)
+        if before is not None:
+            atom = replace(atom, cause=before.expr, source=before.source, why=before.why, fast=True)
+        elif not inner or any(self.is_vector(a) for a in args):
+            atom = replace(atom, cause=expr, source=self.source, why=self._why(expr),
+                           fast=all(self.model.atoms[s].fast for s in inner))
+        return self.model.symbol(spec_text(expr), (spec_text(expr), repr(args)), atom)
 
     def _why(self, expr: Expr) -> str:
-        if isinstance(expr, Sym):
-            return "is not known on a quadratic"
+        match expr:
+            case Sym():
+                return "is not known on a quadratic"
+            case Apply("extern"):
+                return "is a function that only the caller knows"
+            case Apply("sum" | "mean" | "slope"):
+                return "mixes the entries of a tensor"
         return "is not linear in the gradient"
 
-    def _atom(
-        self, expr: Expr, args: Sequence[Value], cause: Expr, source: Source, why: str, new: bool,
-    ) -> Any:
-        model = self.model
-        inner = [model.atoms[s] for a in args if not self.is_vector(a) for s in model.opaque(a)]
-        atom = Atom(expr, expr, cause, source, why, all(a.fast for a in inner),
-                    any(a.drawn for a in inner), self.vanishes(expr, args))
-        return model.symbol(spec_text(expr), (spec_text(expr), repr(args)), atom)
+    def _made(self, by: Expr, symbols: Sequence[Any], why: str, vanishes: bool) -> Atom:
+        """What a scalar made of opaque symbols stands for; ``why`` where there are none."""
+        inner = [self.model.atoms[s] for s in symbols]
+        first = self._first(inner)
+        return Atom(by, first.cause if first else by, first.source if first else self.source,
+                    first.why if first else why, bool(inner) and all(a.fast for a in inner),
+                    any(a.drawn for a in inner), vanishes)
 
     def _named(self, by: Expr, formula: Any, why: str) -> Any:
         """One opaque symbol for a whole scalar, called by what the spec says there."""
-        model = self.model
-        inner = model.opaque(formula)
-        first = model.atoms[inner[0]] if inner else None
-        atom = Atom(by, by, first.cause if first else by, first.source if first else self.source,
-                    first.why if first else why, bool(inner) and all(
-                        model.atoms[s].fast for s in inner), False, self.none(formula))
-        return model.symbol(spec_text(by), ("whole", formula), atom)
+        atom = self._made(by, self.model.opaque(formula), why, self.none(formula))
+        return self.model.symbol(spec_text(by), ("whole", formula), atom)
 
     def structure(self, expr: Apply, args: Sequence[Value]) -> Value:
         if expr.op == "@" and sum(map(self.is_vector, args)) == 1:
@@ -207,22 +213,16 @@ class Limit(Near):
 
     def _called(self, target: Sym, lane: tuple[int, ...], value: Any, by: Expr) -> Any:
         """The opaque symbol that an equation with a moving or frozen value defines."""
-        model = self.model
-        inner = [model.atoms[s] for s in model.opaque(value)]
-        first = inner[0] if inner else None
-        atom = Atom(Sym(target.name, spelled=target.spelled), by, first.cause if first else by,
-                    first.source if first else self.source,
-                    first.why if first else "still moves as t grows",
-                    bool(inner) and all(a.fast for a in inner), any(a.drawn for a in inner),
-                    self.none(value))
-        return model.symbol(lane_name(target.name, lane), (target, lane, value), atom)
+        atom = replace(self._made(by, self.model.opaque(value), MOVES, self.none(value)),
+                       shown=Sym(target.name, spelled=target.spelled))
+        return self.model.symbol(lane_name(target.name, lane), (target, lane, value), atom)
 
     def outside(self, statement: Statement) -> None:
         match statement:
             case Draw(target):
                 for lane in self.lanes(target.type):
                     name = lane_name(target.name, lane)
-                    atom = Atom(Sym(target.name), target, target, statement.source,
+                    atom = Atom(Sym(target.name), target, statement.source,
                                 "is drawn at random", True, True)
                     self.values[target, lane] = self.model.symbol(name, (target, lane), atom)
             case Loop() | EachAxis():

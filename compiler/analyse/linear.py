@@ -18,10 +18,10 @@ from thetaprime.analyse.limit import Limit
 from thetaprime.analyse.model import Atom, Model, exact
 from thetaprime.analyse.states import cause_of, freeze_scalars, make_model, numbers, settled
 from thetaprime.analyse.vectors import Bent, Coordinate, Linear
+from thetaprime.analyse.walk import quoted
 from thetaprime.diagnostics import SpecError, report
 from thetaprime.expr import Expr, Sym
 from thetaprime.ir import Draw, Equation, Range, Step
-from thetaprime.render import spec_text
 from thetaprime.source import NOWHERE, Span
 from thetaprime.types import Extent
 
@@ -88,7 +88,8 @@ def _refusal(step: Step, walk: Limit, value: Any) -> Any:
     expr = cause.expr if isinstance(cause, Bent) else cause.cause if cause else Sym(step.point)
     source = cause.source if cause else step.source
     why = cause.why if cause else "does not depend on the point near it"
-    return report("not-linear", source, expr.span, name=step.name, what=spec_text(expr), why=why)
+    return report("not-linear", source, expr.span, name=step.name, what=quoted(expr, source),
+                  why=why)
 
 
 # The matrix.

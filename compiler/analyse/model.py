@@ -23,7 +23,6 @@ class Atom:
     ``drawn``: a random number is in it; ``vanishes``: it goes to 0 with the vectors."""
 
     shown: Expr
-    definition: Expr
     cause: Expr
     source: Source
     why: str

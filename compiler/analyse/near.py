@@ -96,10 +96,12 @@ class Near(Walk):
         if not (isinstance(expr, Apply) and expr.op in ("max", "min")):
             return None
         vectors = [a for a in args if isinstance(a, Linear)]
-        bounds = [self._typical(a) for a in args if not self.is_vector(a)]
+        bounds = [a if a.is_negative or a.is_positive else self._typical(a)
+                  for a in args if not self.is_vector(a)]
         if len(vectors) != 1 or len(bounds) != len(args) - 1:
             return None
-        if not all(b is not None and (b < 0 if expr.op == "max" else b > 0) for b in bounds):
+        if not all(b is not None and (b.is_negative if expr.op == "max" else b.is_positive)
+                   for b in bounds):
             return None
         self.model.assumed[f"where `{spec_text(expr)}` does not clip"] = None
         return vectors[0]

@@ -113,7 +113,7 @@ def _before(
         model.assumed[f"the constant `{state.name}` moves the fixed point only"] = None
         return Linear({})
     cause = model.frozen.get(state.name)
-    atom = Atom(name, name, cause.expr if isinstance(cause, Bent) else
+    atom = Atom(name, cause.expr if isinstance(cause, Bent) else
                 cause.cause if cause else name, cause.source if cause else state.source,
                 cause.why if cause else "is a state that is not linear")
     return model.symbol(lane_name(state.name, lane), (state.name, lane), atom)

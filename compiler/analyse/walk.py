@@ -26,6 +26,7 @@ from thetaprime.ir import (
     defined,
 )
 from thetaprime.ops import ALONG, LINEAR, ORACLES, is_reduction
+from thetaprime.render import spec_text
 from thetaprime.source import Source
 from thetaprime.types import Type
 
@@ -36,6 +37,12 @@ Lanes = Mapping[str, int]
 MOST_TURNS = 32
 # The same entries, seen as another tensor.
 SEEN = ("view", "unview", "unfold", "refold", "along", "seen")
+
+
+def quoted(expr: Expr, source: Source) -> str:
+    """An expression as its source has it; one that stands nowhere, as a spec would."""
+    written = source.text[expr.span.start:expr.span.end]
+    return written if written and "\n" not in written else spec_text(expr)
 
 
 class Walk:

@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from thetaprime.analyse.walk import Lanes, Value, Walk
+from thetaprime.analyse.walk import Lanes, Value, Walk, quoted
 from thetaprime.diagnostics import SpecError, report
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.interpret import hyperparameters
 from thetaprime.ir import Draw, State, Statement, Step
 from thetaprime.numbers import FLOAT
 from thetaprime.ops import OPS
-from thetaprime.render import spec_text
 from thetaprime.types import Extent
 
 ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -89,7 +88,7 @@ class Worst(Walk):
 
     def refused(self, expr: Expr, why: str) -> SpecError:
         return SpecError([report("not-estimated", self.source, expr.span, name=self.step.name,
-                                 what=spec_text(expr), why=why)])
+                                 what=quoted(expr, self.source), why=why)])
 
     def is_vector(self, value: Value) -> bool:
         return not isinstance(value, float | bool)
