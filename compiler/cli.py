@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
@@ -71,6 +72,10 @@ def cli() -> None:
 
     A SPEC is the name of a shipped spec (see `list`) or the path of a file that ends in .opt.
     """
+
+
+cli.add_command(cli_analyse.stability)
+cli.add_command(cli_analyse.rate)
 
 
 @cli.command("list")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thetaprime.codes_analyse import ANALYSE_CODES
 from thetaprime.codes_asking import ASKING_CODES
 from thetaprime.codes_claims import CLAIM_CODES
 from thetaprime.codes_compose import COMPOSE_CODES
@@ -212,6 +213,7 @@ CODES: dict[str, Code] = {
         severity="warning"),
     # Oracles and loops.
     **ASKING_CODES,
+    **ANALYSE_CODES,
     **COMPOSE_CODES,
     # Matrices and cases.
     **MATRIX_CODES,

@@ -209,6 +209,11 @@ class Optimizer:
         check_values(self.name, step, values)
         return choices, values
 
+    def split_names(self, given: Mapping[str, Any]) -> set[str]:
+        """What is given, by the spec's own names. Raises CallError for a name that is unknown."""
+        choices, values = self._by_name(given)
+        return {*choices, *values}
+
     def _by_name(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         names = [n for n in self.tables.hypers if n not in self.flat.bound]
         names += self.tables.externs

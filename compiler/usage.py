@@ -59,8 +59,9 @@ def render_error(error: Exception) -> str | None:
             return render_call("wrong-call", headline[:1].lower() + headline[1:], see)
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in EXTRAS:
             package = EXTRAS[name.split(".")[0]]
+            extra = "rate" if package == "PEPit" else "run"
             return render_call("missing-package", f"this needs {package}, which is not installed",
-                               ["pip install 'thetaprime[run]'"])
+                               [f"pip install 'thetaprime[{extra}]'"])
         case OSError():
             where = f"`{error.filename}`" if error.filename else "the output"
             return render_call("no-access", f"cannot use {where}: {error.strerror or error}")
@@ -80,7 +81,7 @@ def explained(code: str) -> str:
 
 # What is imported -> what to install for it.
 EXTRAS = {"jax": "jax", "jaxlib": "jax", "optax": "optax", "sklearn": "scikit-learn",
-          "matplotlib": "matplotlib"}
+          "matplotlib": "matplotlib", "PEPit": "PEPit", "cvxpy": "PEPit"}
 
 
 def load_spec(text: str) -> Optimizer:
