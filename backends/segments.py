@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from thetaprime.backends.phases import Phase, fresh_name, hoist, over_model, split
 from thetaprime.expr import Apply, Expr, Sym, symbols, walk
 from thetaprime.ir import Carry, EachAxis, Equation, Loop, Statement, When, reads, statements
-from thetaprime.ops import ORACLES
+from thetaprime.ops import ORACLES, WHOLE
 from thetaprime.scopes import free, inside, outputs, renamed
 from thetaprime.types import Extent, Type
 
@@ -27,7 +27,8 @@ __all__ = ["Ask", "Choice", "Part", "Phase", "Segment", "Turns", "segments", "wh
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """``target`` is the answer to ``call``; arguments that vary with the tensor are symbols."""
+    """``target`` is the answer to ``call``, a row of `ops.ORACLES` or `ops.WHOLE`; arguments that
+    vary with the tensor are symbols."""
 
     target: Sym
     call: Apply
@@ -95,8 +96,8 @@ def _taken(body: tuple[Statement, ...]) -> set[str]:
 
 
 def asks(expr: Expr) -> bool:
-    """Whether the expression itself is a question to the problem."""
-    return isinstance(expr, Apply) and expr.op in ORACLES
+    """Whether the expression itself is a question to the problem, or to all tensors at once."""
+    return isinstance(expr, Apply) and (expr.op in ORACLES or expr.op in WHOLE)
 
 
 def stops(expr: Expr) -> bool:
@@ -196,6 +197,8 @@ def _prepared(body: Iterable[Statement], names: Names) -> tuple[Statement, ...]:
 
 def _stems(target: Sym, op: str) -> tuple[str, str, str]:
     """Names for where an answer is asked, along what, and on which batch."""
+    if op in WHOLE:
+        return f"{target.name}_tensors", "", ""
     there = re.fullmatch(rf"{op}_(?:\w+_)??(there(?:_\d+)?)", target.name)
     if there is not None:
         return there[1], f"along_{there[1]}", ""

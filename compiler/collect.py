@@ -44,7 +44,7 @@ from thetaprime.syntax import (
     expressions,
 )
 from thetaprime.tables import HyperInfo, Named, Tables, name_span
-from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Extent, Type
+from thetaprime.types import BOOLEAN, INTEGER, PARAMS, SCALAR, Extent, Type
 
 RESERVED = {
     "t": "the number of the step", "g": "the gradient", "loss": "the loss value",
@@ -57,7 +57,8 @@ _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": E
 LONGEST_AXIS = 1000
 WINDOW = "window"
 # Axes of what oracles give, whose lengths only the problem knows.
-_ASKED_AXES = {"examples": {"rows"}, "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
+_ASKED_AXES = {PARAMS: {"hess", "flat"}, "examples": {"rows"},
+               "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
 _MEANT = {
     "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
     "entry": "per entry", "element": "per entry", "coordinate": "per entry", "array": "per entry",

@@ -14,6 +14,7 @@ from thetaprime.cases import check_guards, guard_of, rank_guard
 from thetaprime.check.bodies import infer_statements, smallest_types
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
+from thetaprime.check.model import check_whole
 from thetaprime.check.names import check_distribution, check_symbols, in_order
 from thetaprime.check.targets import check_claims, check_evaluate, check_targets
 from thetaprime.check.types import Typing
@@ -127,6 +128,7 @@ def _check_names(
         problems += check_symbols(expr, known, tables.functions, source, point)
     problems += check_claims(tables, known)
     problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
+    problems += check_whole(tuple(program.body))
     # A name that `eval` cannot read is told once, whether it is known or not.
     gone = list(check_evaluate(tables, program))
     problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone

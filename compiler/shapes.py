@@ -35,7 +35,7 @@ from thetaprime.syntax import (
     View,
 )
 from thetaprime.tables import Axes, CaseArm, Cases, Line, Named, Tables
-from thetaprime.types import PER_TENSOR, REST, Type
+from thetaprime.types import PARAMS, REST, Extent, Type
 
 Claim = Callable[[str, Named, Source], bool]
 
@@ -242,7 +242,8 @@ def read_matrix(
             else (f"here they have {own_axes}",) if own_axes
             else ("`view x as matrix[rows, rest]` gives them one",) if axis == REST else ()))
         return otherwise
-    return replace(PER_TENSOR, axes=name.axes)
+    return Type(Extent.SCALAR if PARAMS in name.axes and PARAMS in tables.axes else Extent.TENSOR,
+                name.axes)
 
 
 def is_matrix(name: TypeName) -> bool:
