@@ -14,7 +14,8 @@ RESERVED = {
     "Any", "Batches", "FRESH", "GradientTransformationExtraArgs", "NamedTuple", "Optimizer",
     "ScalarOrSchedule", "ValueError", "batch", "between", "bool", "carry", "count", "dtype", "due",
     "entries", "evaluate", "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads",
-    "hypers", "index", "init", "int", "jax", "jnp", "leaf", *(f"leaf_{i}" for i in range(1, 10)), "len",
+    "hypers", "index", "init", "int", "jax", "jnp", "leaf",
+    *(f"leaf_{i}" for i in range(1, 10)), "len",
     "math", "more", "one_turn", "otherwise", "params", "path", "paths", "problem", "range", "seed",
     "state", "step", "structure", "t", "take", "then", "tuple", "update", "value",
 }

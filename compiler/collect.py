@@ -57,7 +57,7 @@ _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": E
 LONGEST_AXIS = 1000
 WINDOW = "window"
 # Axes of what oracles give, whose lengths only the problem knows.
-_ASKED_AXES = {PARAMS: {"hess", "flat"}, "examples": {"rows"},
+_ASKED_AXES = {PARAMS: {"hess", "flat", "unflat"}, "examples": {"rows"},
                "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
 _MEANT = {
     "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
@@ -154,7 +154,9 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                 add_block(tables, part, claim_name)
     asked = {node.op.partition(";")[0] for part in flat.parts for e in expressions(part.item)
              for node in walk(e) if isinstance(node, Apply)}
-    tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items() if asked & ops}
+    tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items()
+                    if asked & ops and axis not in tables.axes}
+    _row(tables, bool(asked & _ASKED_AXES[PARAMS]))
     _axis_lengths(tables)
     whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
     for name, places in tables.axes.items():
@@ -164,6 +166,20 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                     tables.problems.append(report("axis-without-list", part.source,
                                                   name_span(part.item, part.source), name=name))
     return tables
+
+
+def _row(tables: Tables, asked: bool) -> None:
+    """The axis `params`, where a type names it too; no other axis has its name beside it."""
+    if not asked and PARAMS not in {*tables.axes, *tables.seen}:
+        named = (kind for declared, _ in tables.states.values() if (kind := declared.type))
+        if any(PARAMS in kind.axes for kind in named):
+            tables.axes[PARAMS] = PARAMS
+    elif asked and (PARAMS in tables.seen or tables.axes[PARAMS] != PARAMS):
+        part = next((p for p in tables.flat.parts if PARAMS in p.source.text), tables.flat.parts[0])
+        at = part.source.text.find(PARAMS, part.item.span.start)
+        span = Span(at, at + len(PARAMS)) if at >= 0 else part.item.span
+        tables.problems.append(report("reserved-name", part.source, span, name=PARAMS,
+                                      why="`flat` and `hess` give it to all entries of the model"))
 
 
 def _windows(items: Iterable[Item]) -> Iterator[tuple[str, str]]:

@@ -37,7 +37,9 @@ from thetaprime.ir import (
     Step,
     statements,
 )
+from thetaprime.ops import ORACLES
 from thetaprime.program import Program, RawState
+from thetaprime.render import spec_text
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.storage import check_stores, with_storage
@@ -142,6 +144,10 @@ def _check_names(
                        point=point)
                 for node in walk(expr)
                 if isinstance(node, Sym) and node in known and node not in early]
+            problems += [
+                report("start-reads", state.source, node.span, name=spec_text(node),
+                       state=state.name, point=point)
+                for node in walk(expr) if isinstance(node, Apply) and node.op in ORACLES]
             problems += check_symbols(expr, known, tables.functions, state.source, point)
     problems += [d for draw, source in _draws(program) for d in check_distribution(draw, source)]
     return problems + check_targets(tables, program)

@@ -64,6 +64,8 @@ PER_ENTRY = Type(Extent.ENTRY)
 REST = "rest"
 # All entries of the model, tensor after tensor in the order of the tree.
 PARAMS = "params"
+# Outputs of the model, which programs keep in the shape that the model gives them.
+OUTPUTS = "outputs"
 # The axis of an identity whose size nothing has said yet.
 ANY = "I"
 # One number for each tensor that is known before anything runs: its rank, the length of an axis.
@@ -94,6 +96,14 @@ def own_axes(kind: Type, named: Collection[str]) -> tuple[str, ...]:
 def of_model(kind: Type) -> bool:
     """Whether a type is that of a vector or matrix of the whole model, along ``params``."""
     return kind.extent is Extent.SCALAR and PARAMS in kind.axes
+
+
+def is_matrix(kind: Type, whole: bool) -> bool:
+    """Whether linear algebra takes a quantity; ``whole``: beside one that lies along ``params``."""
+    if kind.extent is not Extent.SCALAR:
+        return kind.extent is Extent.TENSOR
+    return bool(kind.axes) and OUTPUTS not in kind.axes and (
+        whole or PARAMS in kind.axes or ANY in kind.axes)
 
 
 def type_text(kind: Type, named: Collection[str]) -> str:

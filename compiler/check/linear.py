@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thetaprime.check.misfits import cases_apart, refuse, refuse_by_entry, refuse_entries, told
-from thetaprime.check.model import beside_entries, is_matrix, twice_named
+from thetaprime.check.model import beside_entries, twice_named
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.ops import LINEAR
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
-from thetaprime.types import ANY, PER_TENSOR, REST, Extent, Type, join, of_model
+from thetaprime.types import ANY, PER_TENSOR, REST, Extent, Type, is_matrix, join, of_model
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing

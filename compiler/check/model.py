@@ -7,18 +7,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from thetaprime.check.misfits import told
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, walk
 from thetaprime.ir import EachAxis, Statement, reads, statements
 from thetaprime.ops import ORACLES, WHOLE
 from thetaprime.render import spec_text
-from thetaprime.source import Source
+from thetaprime.source import Source, Span
 from thetaprime.types import ANY, PARAMS, PER_ENTRY, Extent, Type, of_model
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
 
-OUTPUTS = "outputs"  # programs keep outputs in the shape that the model gives them
+MATRIX = ("`tr(A)` sums the diagonal, `diagonal(A)` is it, `tr(A.T @ A)` sums all squares; `A @ v` "
+          "sums the entries of each row, weighted by v",)
 
 
 def infer_whole(typing: Typing, expr: Apply, source: Source) -> Expr:
@@ -27,24 +29,18 @@ def infer_whole(typing: Typing, expr: Apply, source: Source) -> Expr:
     if expr.op == "flat":
         arg = typing.into(PER_ENTRY, arg, source)
         kind = typing.kind(arg)
-        if kind.extent is not Extent.ENTRY or kind.kind == "bool":
+        fits = kind.extent is Extent.ENTRY and kind.kind != "bool"
+        if not fits and not told(typing, source, arg.span):
             typing.problems.append(report(
-                "flat-argument", source, arg.span, text=spec_text(arg), type=typing.shown(kind)))
+                "flat-argument", source, arg.span, text=spec_text(arg), type=typing.shown(kind),
+                hints=("it lies in one row already",) if of_model(kind) else ()))
         return replace(expr, args=(arg,), type=Type(Extent.SCALAR, (*kind.axes, PARAMS)))
     kind = typing.kind(arg)
-    if kind.extent is not Extent.SCALAR or kind.axes[-1:] != (PARAMS,) or (
-            kind.axes.count(PARAMS) > 1):
+    fits = of_model(kind) and kind.axes.index(PARAMS) == len(kind.axes) - 1
+    if not fits and not told(typing, source, arg.span):
         typing.problems.append(report(
             "unflat-argument", source, arg.span, text=spec_text(arg), type=typing.shown(kind)))
     return typing.see(replace(expr, args=(arg,), type=Type(Extent.ENTRY, kind.axes[:-1])))
-
-
-def is_matrix(kind: Type, whole: bool) -> bool:
-    """Whether linear algebra takes a quantity; ``whole``: beside one that lies along ``params``."""
-    if kind.extent is not Extent.SCALAR:
-        return kind.extent is Extent.TENSOR
-    return bool(kind.axes) and OUTPUTS not in kind.axes and (
-        whole or PARAMS in kind.axes or ANY in kind.axes)
 
 
 def beside_entries(typing: Typing, args: tuple[Expr, ...], source: Source) -> bool:
@@ -55,6 +51,8 @@ def beside_entries(typing: Typing, args: tuple[Expr, ...], source: Source) -> bo
     if row is None or other is None:
         return False
     kind = typing.kind(other)
+    if told(typing, source, row.span) or told(typing, source, other.span):
+        return True
     typing.problems.append(report(
         "flat-beside", source, other.span, row=spec_text(row), text=spec_text(other),
         row_type=typing.shown(typing.kind(row)), type=typing.shown(kind),
@@ -69,6 +67,10 @@ def _ways(row: str, row_kind: Type, other: str, kind: Type) -> tuple[str, ...]:
                 "entry",)
     if kind.extent is Extent.ENTRY:
         return (f"`flat({other})` is a vector[{PARAMS}], for `@` and `solve`",)
+    if PARAMS in kind.axes:
+        return ("one number for the model goes beside it: `norm(g over model)*I`",)
+    if kind.axes:
+        return ("the axes of tensors and of the whole model differ: `vector[params]` is one row",)
     return (f"bring it in before the tensors are put in one row: `flat({other}*g)`",)
 
 
@@ -83,11 +85,19 @@ def twice_named(typing: Typing, expr: Apply, kind: Type, source: Source) -> None
 
 
 def check_whole(body: tuple[Statement, ...]) -> Iterator[Diagnostic]:
-    """The whole model is seen at once where all tensors are: not in a case, not axis by axis."""
+    """The whole model is seen at once where all tensors are: not in a case, not axis by axis. Told
+    once for each place."""
+    told: set[Span] = set()
     for statement in statements(body):
         partly = isinstance(statement, EachAxis) or getattr(statement, "guard", None) is not None
-        for expr in reads(statement) if partly else ():
-            for node in walk(expr):
-                if isinstance(node, Apply) and (node.op in WHOLE or (
-                        node.op in ORACLES and ORACLES[node.op].gives == PARAMS)):
-                    yield report("flat-partly", statement.source, node.span, name=node.op)
+        nodes = (n for e in reads(statement) if partly for n in walk(e))
+        found = [n for n in nodes if isinstance(n, Apply) and _sees_all(n)]
+        if found:
+            first = min(found, key=lambda n: n.op not in ORACLES)
+            if first.span not in told:
+                yield report("flat-partly", statement.source, first.span, name=first.op)
+            told.add(first.span)
+
+
+def _sees_all(node: Apply) -> bool:
+    return node.op in WHOLE or (node.op in ORACLES and ORACLES[node.op].gives == PARAMS)

@@ -21,7 +21,7 @@ from thetaprime.check.linear import (
     within,
 )
 from thetaprime.check.misfits import told, turned
-from thetaprime.check.model import beside_entries, infer_whole
+from thetaprime.check.model import MATRIX, beside_entries, infer_whole
 from thetaprime.check.seeing import is_seen, spread, without_views
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
@@ -31,10 +31,12 @@ from thetaprime.source import Source, Span
 from thetaprime.types import (
     BOOLEAN,
     LENGTH,
+    PARAMS,
     SCALAR,
     Extent,
     Type,
     join,
+    of_model,
     own_axes,
     reduced,
     type_text,
@@ -186,7 +188,8 @@ class Typing:
             before = typed(result)
             if before.axes.count(over) > 1:
                 self.problems.append(report("over-twice", source, arg.span, axis=over,
-                                            type=self.shown(before)))
+                                            type=self.shown(before),
+                                            hints=MATRIX if of_model(before) else ()))
             if over not in ("model", "tensor", *self.axes, *before.axes):
                 near = _MEANT.get(over)
                 self.problems.append(report("over-unknown", source, _over(expr, over, source),
@@ -196,7 +199,9 @@ class Typing:
             if after == before.of_kind("real"):
                 self.problems.append(report(
                     "reduce-nothing", source, arg.span, arg=spec_text(arg), type=self.shown(before),
-                    over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`")))
+                    over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`"),
+                    hints=(f"`over {PARAMS}`: it has no tensors, but one row of all entries",)
+                    if of_model(before) else ()))
             kind = row.kind
             if expr.op == "mean" and over == "model":
                 # The mean over the model: partial sums and counts are what tensors can give.
