@@ -138,8 +138,8 @@ MATRIX_CODES: dict[str, Code] = {
     "flat-partly": Code(
         "`{name}` is for the whole model, and this is for some of its tensors",
         "in a case, in an arm of a route, or axis by axis",
-        ("outside of a case, read what comes of it there: `d = unflat(solve(hess(x), flat(g)))`; an "
-         "optimizer that asks for it takes the whole model, and no arm of a route",),
+        ("outside of a case, read what comes of it there: `d = unflat(solve(hess(x), flat(g)))`; "
+         "an optimizer that asks for it takes the whole model, and no arm of a route",),
         reason="`params` is all entries of all tensors: the Hessian of some tensors only is "
                "another matrix."),
     "square-axis": Code(
