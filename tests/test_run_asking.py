@@ -148,3 +148,19 @@ def test_a_model_that_is_too_large_for_a_hessian_is_refused(
     error = capsys.readouterr().err
     assert "error[too-large]" in error
     assert f"`{problem}` has {size} of them" in error
+
+
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+def test_a_singular_system_diverges_on_both_backends(
+    folder: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "flat.opt").write_text("""
+optimizer Level
+  hyper c = 1 in [0, inf)
+  d = solve(c*hess(x), flat(g))
+  e, Q = eigh(outer(d, d))
+  x' = x - (1 + 0*max(e over params))*unflat(d)
+""")
+    assert main(["run", "flat.opt", "--on", "quadratic", "--steps", "5", "--backend", backend,
+                 "--set", "c=0"]) == 0
+    assert "diverged at step 2" in capsys.readouterr().out
