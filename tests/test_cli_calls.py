@@ -13,7 +13,6 @@ import pytest
 import thetaprime as tp
 from tests.cli_calls import Call, call, folder, program
 from thetaprime import usage
-from thetaprime.cli import main
 
 __all__ = ["call", "folder"]  # fixtures
 
