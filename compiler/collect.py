@@ -10,7 +10,7 @@ from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
 from thetaprime.separate import separated
-from thetaprime.shapes import add_block, is_matrix, read_matrix, top_view
+from thetaprime.shapes import add_block, add_row, is_matrix, read_matrix, top_view
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     Accept,
@@ -156,7 +156,7 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
              for node in walk(e) if isinstance(node, Apply)}
     tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items()
                     if asked & ops and axis not in tables.axes}
-    _row(tables, bool(asked & _ASKED_AXES[PARAMS]))
+    add_row(tables, bool(asked & _ASKED_AXES[PARAMS]))
     _axis_lengths(tables)
     whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
     for name, places in tables.axes.items():
@@ -166,20 +166,6 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                     tables.problems.append(report("axis-without-list", part.source,
                                                   name_span(part.item, part.source), name=name))
     return tables
-
-
-def _row(tables: Tables, asked: bool) -> None:
-    """The axis `params`, where a type names it too; no other axis has its name beside it."""
-    if not asked and PARAMS not in {*tables.axes, *tables.seen}:
-        named = (kind for declared, _ in tables.states.values() if (kind := declared.type))
-        if any(PARAMS in kind.axes for kind in named):
-            tables.axes[PARAMS] = PARAMS
-    elif asked and (PARAMS in tables.seen or tables.axes[PARAMS] != PARAMS):
-        part = next((p for p in tables.flat.parts if PARAMS in p.source.text), tables.flat.parts[0])
-        at = part.source.text.find(PARAMS, part.item.span.start)
-        span = Span(at, at + len(PARAMS)) if at >= 0 else part.item.span
-        tables.problems.append(report("reserved-name", part.source, span, name=PARAMS,
-                                      why="`flat` and `hess` give it to all entries of the model"))
 
 
 def _windows(items: Iterable[Item]) -> Iterator[tuple[str, str]]:

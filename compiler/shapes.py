@@ -246,6 +246,20 @@ def read_matrix(
                 name.axes)
 
 
+def add_row(tables: Tables, asked: bool) -> None:
+    """The axis `params`, where a type names it too; no other axis has its name beside it."""
+    if not asked and PARAMS not in {*tables.axes, *tables.seen}:
+        named = (kind for declared, _ in tables.states.values() if (kind := declared.type))
+        if any(PARAMS in kind.axes for kind in named):
+            tables.axes[PARAMS] = PARAMS
+    elif asked and (PARAMS in tables.seen or tables.axes[PARAMS] != PARAMS):
+        part = next((p for p in tables.flat.parts if PARAMS in p.source.text), tables.flat.parts[0])
+        at = part.source.text.find(PARAMS, part.item.span.start)
+        span = Span(at, at + len(PARAMS)) if at >= 0 else part.item.span
+        tables.problems.append(report("reserved-name", part.source, span, name=PARAMS,
+                                      why="`flat` and `hess` give it to all entries of the model"))
+
+
 def is_matrix(name: TypeName) -> bool:
     """Whether a type is that of a matrix, a vector or a stack of them."""
     return name.base in SEEN
