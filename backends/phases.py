@@ -92,7 +92,8 @@ def hoist(
                 change = partial(lift, guard=statement.guard)
                 out.append(each(statement, partial(rewrite, change=change)))
             case When(condition, then, otherwise):
-                out.append(replace(statement, condition=rewrite(condition, lift),
+                change = partial(lift, guard=statement.among)
+                out.append(replace(statement, condition=rewrite(condition, change),
                                    then=_share(then, known),
                                    otherwise=_share(otherwise, known)))
             case Loop(carries, turns, inner_body):

@@ -104,7 +104,8 @@ def _without(other: Expr, guards: list[Expr]) -> Expr:
 def guarded(statement: Statement, guard: Expr) -> Statement:
     """The statement for the tensors that satisfy the guard; a block's insides are."""
     if isinstance(statement, When):
-        return replace(statement, then=tuple(guarded(s, guard) for s in statement.then),
+        return replace(statement, among=conjoined(guard, statement.among),
+                       then=tuple(guarded(s, guard) for s in statement.then),
                        otherwise=tuple(guarded(s, guard) for s in statement.otherwise))
     return replace(statement, guard=conjoined(guard, statement.guard))
 

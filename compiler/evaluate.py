@@ -96,7 +96,8 @@ class Run:
     def _ask(self, expr: Apply) -> Value:
         if self.asked is None:
             raise MissingOracle(expr.op)
-        answer = self.asked.answer(expr, [self.value(a) for a in expr.args])
+        every = replace(self, active=frozenset(range(len(self.shapes))))
+        answer = self.asked.answer(expr, [every.value(a) for a in expr.args])
         if ORACLES[expr.op].gives == "entry":
             return [self.numbers.array(a) for a in answer]
         return self.numbers.array(answer)
@@ -185,7 +186,8 @@ class Run:
                 case Draw(target, distribution, args, _, guard):
                     self.env[target] = self.only(guard).drawn(target, distribution, args)
                 case When(condition, then, otherwise):
-                    self.execute(then if np.all(self.value(condition)) else otherwise)
+                    due = self.only(statement.among).value(condition)
+                    self.execute(then if np.all(due) else otherwise)
                 case Loop():
                     self.only(statement.guard)._loop(statement)
                 case EachAxis():

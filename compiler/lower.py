@@ -38,6 +38,7 @@ from thetaprime.ir import (
     statements,
 )
 from thetaprime.ops import ORACLES
+from thetaprime.partly import completed
 from thetaprime.program import Program, RawState
 from thetaprime.render import spec_text
 from thetaprime.scopes import inside, outputs
@@ -92,7 +93,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
         axes=tuple(Axis(n, tables.length(length))
                    for n, length in {**tables.axes, **tables.sized}.items()),
         states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
-        body=tuple(s for s in typed.body if set(outputs(s)) & keep),
+        body=completed((s for s in typed.body if set(outputs(s)) & keep), tables.point),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
         fresh=program.fresh, losses=tables.losses, tasks=tables.tasks,
         views=tuple(sorted(tables.views)),
