@@ -57,7 +57,9 @@ def _start(plan: Plan, state: State) -> str:
         text = f"structure.unflatten({name})"
         return f"_kept({text}, {kept})" if kept else text
     if state.guard is not None:
-        text = f"_some(structure, {name}, params)"
+        some = "_some_numbers" if state.type.extent is Extent.TENSOR else (
+            "_some_stacks" if dims else "_some")
+        text = f"{some}(structure, {name}, params{more})"
         return f"_kept({text}, {kept})" if kept else text
     if copies(state, plan.step.point):
         text = "_copy(params)"

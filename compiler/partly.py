@@ -2,7 +2,8 @@
 
 What an arm of a route or of a case asks, it asks for its own tensors: the others stay where
 training holds them, and directions are 0 there. ``grad(y)`` under the guard P becomes
-``grad(case(P, y, not P, x))``.
+``grad(case(P, y, not P, x))``. An answer is about all tensors; where it is one side of a block, it
+is cut down to those of the guard, ``case(P, grad(...))``, since the other side has no more.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from thetaprime.types import PER_ENTRY, SCALAR, Extent
 
 
 def completed(
-    body: Iterable[Statement], point: str, around: Expr | None = None
+    body: Iterable[Statement], point: str, around: Expr | None = None, side: bool = False
 ) -> tuple[Statement, ...]:
     """The statements with every question about the whole model; ``around`` is the guard of the loop
-    in which they stand."""
-    return tuple(_one(s, Sym(point, type=PER_ENTRY), around) for s in body)
+    in which they stand, ``side``: they are one side of a block."""
+    return tuple(_one(s, Sym(point, type=PER_ENTRY), around, side) for s in body)
 
 
-def _one(statement: Statement, point: Sym, around: Expr | None) -> Statement:
+def _one(statement: Statement, point: Sym, around: Expr | None, side: bool) -> Statement:
     own = statement.among if isinstance(statement, When) else statement.guard
     guard = conjoined(around, own)
 
@@ -33,9 +34,14 @@ def _one(statement: Statement, point: Sym, around: Expr | None) -> Statement:
         return expr if guard is None else _asked(expr, guard, point)
 
     def inside(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return completed(body, point.name, guard if isinstance(statement, Loop) else around)
+        block = isinstance(statement, When)
+        return completed(body, point.name, around if block else guard, block)
 
     match statement:
+        case Equation(target, Apply(op) as value) if side and op in ORACLES and guard is not None \
+                and target.type is not None and target.type.extent is Extent.ENTRY:
+            answer = Apply("case", (guard, whole(value)), type=value.type, span=value.span)
+            return replace(statement, value=answer)
         case Equation(_, value) | First(_, value):
             return replace(statement, value=whole(value))
         case Draw(_, _, args):

@@ -28,9 +28,9 @@ FRESH = 64  # more than any step takes
 NAMES = list(LEAVES)
 
 
-def batches(t: int, step: Any) -> Any:
-    """The batches of step t: its own, fresh ones, all data."""
-    batch = partial(problem.batch, pull=problem.PULL.get(step.name, 0.0))
+def batches(t: int, step: Any = None) -> Any:
+    """The batches of step t of a rule: its own, fresh ones, all data."""
+    batch = partial(problem.batch, pull=problem.PULL.get(step.name, 0.0) if step else 0.0)
     fresh = [batch(100 * t + 1 + i) for i in range(FRESH)]
     return SimpleNamespace(this=batch(100 * t), fresh=fresh, full=batch(0))
 
