@@ -8,7 +8,7 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_plan import Plan, copies, numeric, used_in
 from thetaprime.backends.jax_regions import indented
-from thetaprime.backends.jax_setup import hyper_lines, needed_by
+from thetaprime.backends.jax_setup import entries_line, hyper_lines, needed_by
 from thetaprime.backends.jax_walks import Scene, walks
 from thetaprime.expr import Sym, symbols
 from thetaprime.ir import Draw, State
@@ -29,6 +29,7 @@ def init_lines(plan: Plan) -> list[str]:
         if numeric(state) and not isinstance(state.start, Draw):
             used |= symbols(state.start)
     setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
+             entries_line("params"),
              "count = jnp.zeros([], jnp.int32)", *hyper_lines(plan, used, "count"),
              f"{writer.name(point)} = _tensors(structure, params)",
              "paths = _paths(params)"]
@@ -56,7 +57,9 @@ def _start(plan: Plan, state: State) -> str:
         text = f"structure.unflatten({name})"
         return f"_kept({text}, {kept})" if kept else text
     if state.guard is not None:
-        text = f"_some(structure, {name}, params)"
+        some = "_some_numbers" if state.type.extent is Extent.TENSOR else (
+            "_some_stacks" if dims else "_some")
+        text = f"{some}(structure, {name}, params{more})"
         return f"_kept({text}, {kept})" if kept else text
     if copies(state, plan.step.point):
         text = "_copy(params)"

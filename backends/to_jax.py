@@ -16,6 +16,7 @@ from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
     closure,
     columns_of,
+    entries_line,
     hyper_lines,
     needed_by,
     state_lines,
@@ -111,7 +112,7 @@ def _evaluate(plan: Plan) -> list[str]:
     body = walks(plan.evaluate.segments, plan.evaluate.results, scene)
     body.append(f"return _tree(structure, {writer.name(plan.evaluate.results[0])}, params)")
     setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
-             "count = state.count"]
+             entries_line("params"), "count = state.count"]
     if traced:
         setup.append(f"hypers = ({', '.join(traced)}{',' if len(traced) == 1 else ''})")
         small = replace(plan, step=replace(step, hypers=tuple(read)))

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong.
+"""The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong; 70, thetaprime is.
 
 What a command needs is imported inside of it, so that `check` answers at once: jax, rich and
 matplotlib are for `run` alone.
@@ -24,13 +24,13 @@ from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 if TYPE_CHECKING:
     from thetaprime.optimizer import Optimizer
 
-SPEC_WRONG, CALL_WRONG = 1, 2
+SPEC_WRONG, CALL_WRONG, OUR_FAULT = 1, 2, 70
 # What a shell reports for a program ended by Ctrl-C, and by a reader that has gone.
 INTERRUPTED, NOBODY_READS = 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code. Every error that a user can cause is told as a message."""
+    """Run one command; the exit code. Every error is told as a message, never as a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -56,13 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return SPEC_WRONG
     except Exception as error:
-        from thetaprime.usage import render_error
+        from thetaprime.usage import internal, render_error
 
         message = render_error(error)
-        if message is None:
-            raise
-        click.echo(message, err=True)
-        return CALL_WRONG
+        click.echo(message or internal(error, given), err=True)
+        return CALL_WRONG if message else OUR_FAULT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

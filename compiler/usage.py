@@ -7,10 +7,15 @@ A wrong call has no place in a source, so its message is a headline and hints, i
 from __future__ import annotations
 
 import math
+import os
+import platform
 import re
+import shlex
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +67,30 @@ def render_error(error: Exception) -> str | None:
             extra = "rate" if package == "PEPit" else "run"
             return render_call("missing-package", f"this needs {package}, which is not installed",
                                [f"pip install 'thetaprime[{extra}]'"])
+        case MemoryError():
+            return render_call("no-memory", "this needs more memory than there is",
+                               ["an axis, a window or a matrix over all parameters is too long"])
         case OSError():
             where = f"`{error.filename}`" if error.filename else "the output"
             return render_call("no-access", f"cannot use {where}: {error.strerror or error}")
     return None
+
+
+# In the environment: an error of our own shows where it happened.
+TRACEBACK = "THETAPRIME_TRACEBACK"
+
+
+def internal(error: Exception, given: Sequence[str]) -> str:
+    """The message of an error that is our own fault, for the call that showed it."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    program = f"thetaprime {version('thetaprime')}, Python {platform.python_version()}"
+    message = render_call("internal", f"thetaprime itself failed: {what}", [
+        "the spec and the call may be right: please report this message with the spec",
+        f"{program}, `thetaprime {shlex.join(given)}`",
+        f"`{TRACEBACK}=1` in front of the call shows where it happened"])
+    if os.environ.get(TRACEBACK, "0") in ("", "0"):
+        return message
+    return f"{''.join(traceback.format_exception(error))}\n{message}"
 
 
 def explained(code: str) -> str:
