@@ -263,7 +263,8 @@ MATRICES: dict[str, Forward] = {
     "svd.v": _PARTS,
     # What only moves entries, and what puts some in the place of others.
     "view": some_of, "unview": some_of, "unfold": some_of, "refold": some_of, "along": some_of,
-    "seen": some_of, "eye": _constant(EITHER), "~": _constant(EITHER),
+    "seen": some_of, "flat": some_of, "unflat": some_of, "eye": _constant(EITHER),
+    "~": _constant(EITHER),
     "take": lambda a, p: a, "at": lambda a, i: a, "put": lambda a, i, v: hull(a, v),
     "shift": hull, "index": _constant(Interval(ZERO, INF, True, whole=True)),
     "argsort": _constant(Interval(ZERO, INF, True, whole=True)),

@@ -24,6 +24,7 @@ DEGREES: dict[str, Degrees] = {
     "polar": (0,), "norm2": (1,), "qr.q": (0,), "qr.r": (1,), "eigh.values": (1,),
     "eigh.vectors": (0,), "svd.u": (0,), "svd.s": (1,), "svd.v": (0,),
     "view": (1,), "unview": (1,), "unfold": (1,), "refold": (1,), "along": (1,), "seen": (1,),
+    "flat": (1,), "unflat": (1,),
     "take": (1, 0), "at": (1, 0), "index": (), "argsort": (0,),
 }
 # Reductions of one quantity, by the unit of their result.
@@ -46,7 +47,7 @@ ORACLE_UNITS: dict[str, tuple[tuple[Unit | None, ...], Unit]] = {
     "slope": ((X, None), GRADIENT), "rows": ((X,), GRADIENT), "out": ((X,), O),
     "push": ((X, None), O / X), "pull": ((X, None), O / X), "dell": ((O,), L / O),
     "hess_ell": ((O, None), L / O**2), "ggn": ((X, None), L / X**2), "grads": ((X,), GRADIENT),
-    "losses": ((X,), L),
+    "losses": ((X,), L), "hess": ((X,), L / X**2),
 }
 assert set(ORACLE_UNITS) == set(ORACLES)
 
@@ -79,7 +80,7 @@ def fits_every_unit(expr: Expr) -> bool:
             return any(_is_zero(a) for a in args)
         case Apply("/", (top, _)):
             return _is_zero(top)
-        case Apply("view" | "unview" | "unfold" | "refold" | "along", (inner,)):
+        case Apply("view" | "unview" | "unfold" | "refold" | "along" | "flat" | "unflat", (inner,)):
             return fits_every_unit(inner)
     return False
 

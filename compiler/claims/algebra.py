@@ -390,11 +390,11 @@ class Algebra:
                 found = self.multiply(found, self._root_of(factor.power(left), degree))
             elif left:
                 kept = kept * factor.power(left)
-        outside, constant = _roots_of(constant, degree)
+        left_out, constant = _roots_of(constant, degree)
         kept = scaled(kept, constant)
         if kept != ONE:
             found = self.multiply(found, self._root_of(kept, degree))
-        found = self.multiply(found, self.number(outside))
+        found = self.multiply(found, self.number(left_out))
         below = Value(Ratio(den), self.interval(den))
         found = self.divide(found, self.absolute(below) if degree % 2 == 0 else below)
         interval = FORWARD["sqrt"](a.interval) if degree == 2 else FORWARD["^"](
@@ -484,8 +484,8 @@ def _sign_only(interval: Interval) -> Interval:
 
 def _roots_of(value: Fraction, degree: int) -> tuple[Fraction, Fraction]:
     """What leaves the root of a number, and what stays: sqrt(8/9) = 2/3*sqrt(2)."""
-    outside, inside = Fraction(1), value.numerator * value.denominator ** (degree - 1)
-    outside /= value.denominator
+    inside = value.numerator * value.denominator ** (degree - 1)
+    outside = Fraction(1, value.denominator)
     candidate = 2
     size = abs(inside)
     if degree == 2 and isqrt(size) ** 2 == size:

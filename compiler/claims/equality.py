@@ -127,9 +127,9 @@ def beside(
             assert value is not None
             given[symbol] = value
     case = known.cases[0 if world.first else 1]
-    other = inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER)
-    other.split = run.split
-    return other.run()
+    found = inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER)
+    found.split = run.split
+    return found.run()
 
 
 def same_point(question: Question, rival: Rival, world: World, other: Symbolic) -> Settled:
@@ -154,7 +154,7 @@ def _candidates(
         theirs = other.env.get(Sym(state.name, not state.constant))
         if theirs is None:
             continue
-        options = []
+        options: list[Related] = []
         for own in question.step.states:
             mine = world.run.env.get(Sym(own.name, not own.constant))
             if mine is not None and varies(own.type) == varies(state.type):

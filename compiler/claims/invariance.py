@@ -26,7 +26,7 @@ from thetaprime.claims.symbolic import Symbolic, Undefined, inputs
 from thetaprime.expr import Num, Sym, symbols
 from thetaprime.intervals import POSITIVE
 
-DEGREES = tuple(map(Fraction, (0, 1, 2, -1, "1/2", -2, 3, 4)))
+DEGREES = tuple(Fraction(v) for v in ["0", "1", "2", "-1", "1/2", "-2", "3", "4"])
 
 
 def prove_invariance(question: Question) -> Certificate:
@@ -67,8 +67,7 @@ def _changed(question: Question, world: World, degrees: Mapping[str, Fraction]) 
     """The step where what the claim changes is changed, and states before it scale."""
     run, algebra, step = world.run, world.run.algebra, question.step
     c, changes = factor(question, algebra), question.changes
-    before = Symbolic(step, run.case, run.first, algebra, run.truths, dict(run.env), tag="changed")
-    before.env = {s: v for s, v in run.env.items() if not s.prime}
+    before = replace(run, env={s: v for s, v in run.env.items() if not s.prime}, tag="changed")
     for symbol in {s for _, e in changes for s in symbols(e)}:
         before.env.setdefault(symbol, c)
     given: dict[Sym, Value] = {}

@@ -131,19 +131,19 @@ def _ends(search: Search, poly: Poly, depth: int) -> Proof | None:
         if isinstance(low, Fraction) and isinstance(high, Fraction):
             at = [rest + scaled(slope, end) if end else rest for end in (low, high)]
             proofs = [search.nonnegative(p, depth + 1) for p in at]
-            rule, ends = "ends", (number(low), number(high))
+            rule, ends = "ends", [number(low), number(high)]
         elif isinstance(low, Fraction):
             at = [rest + scaled(slope, low) if low else rest, slope]
             proofs = [search.nonnegative(p, depth + 1) for p in at]
-            rule, ends = "slope", (number(low),)
+            rule, ends = "slope", [number(low)]
         elif isinstance(high, Fraction):
             at = [rest + scaled(slope, high) if high else rest, -slope]
             proofs = [search.nonnegative(p, depth + 1) for p in at]
-            rule, ends = "slope", (number(high),)
+            rule, ends = "slope", [number(high)]
         else:
             continue
         if all(proofs):
-            return Proof(rule, poly, tuple(p for p in proofs if p is not None), atom, ends)
+            return Proof(rule, poly, tuple(p for p in proofs if p is not None), atom, tuple(ends))
     return None
 
 
@@ -315,8 +315,7 @@ def _root(search: Search, poly: Poly, depth: int) -> Proof | None:
 
 
 def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
-    groups: dict[tuple[object, ...], Poly] = {}
-    dens: dict[tuple[object, ...], Poly] = {}
+    groups: dict[tuple[object, Poly], Poly] = {}
     rest = ZERO
     # What is known of the entry at hand is not known of those that a sum runs over.
     root, algebra = search.root or search, search.algebra
@@ -337,13 +336,11 @@ def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
         # Entries share a divisor, or do not add up to one polynomial.
         key = extent, inside.den
         groups[key] = groups.get(key, ZERO) + outside * inside.num
-        dens[key] = inside.den
     if not groups:
         return None
     proofs = []
-    for key, inner in groups.items():
-        wanted = inner if dens[key] == ONE or common.interval(dens[key]).nonnegative else (
-            inner * dens[key])
+    for (_, den), inner in groups.items():
+        wanted = inner if den == ONE or common.interval(den).nonnegative else inner * den
         found = Search(common, root.facts, search.left // 2).nonnegative(wanted, depth + 1)
         if found is None:
             return None

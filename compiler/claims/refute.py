@@ -63,7 +63,7 @@ def _trials(question: Question, count: int, seed: int) -> Iterator[Trial]:
     hypers = {h.name for h in step.hypers}
     fixed: dict[str, Any] = {}
     last: Fraction | None = None
-    steps = STEPS
+    steps: Sequence[int] = STEPS
     for one in question.when:
         if one.op != "==" or not isinstance(one.left, Sym) or not isinstance(one.right, Num):
             continue

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ from thetaprime.signature import asks_more
 
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
     ((1,),), ((2,),), ((2,), (1,)), ((2, 2),), ((2, 2), (2,)), ((2, 1, 2),))
-SIMPLE = tuple(map(Fraction, (0, 1, -1, 2, "1/2", "-1/2", 3)))
-INNER = tuple(map(Fraction, ("1/2", "1/4", "9/10", "3/4", 0, 1, 2, "1/10")))
+SIMPLE = tuple(Fraction(v) for v in ["0", "1", "-1", "2", "1/2", "-1/2", "3"])
+INNER = tuple(Fraction(v) for v in ["1/2", "1/4", "9/10", "3/4", "0", "1", "2", "1/10"])
 DIGITS = 50
 
 
@@ -198,10 +199,17 @@ def _cuts(tree: tuple[Any, ...]) -> Iterator[Callable[[tuple[Any, ...]], tuple[A
     """Ways to make all trees of a trial smaller: without a tensor, half of an axis."""
     for leaf, array in enumerate(tree):
         if len(tree) > 1:
-            yield lambda t, leaf=leaf: t[:leaf] + t[leaf + 1:]
+            yield partial(_without, leaf)
         for axis, length in enumerate(array.shape):
             if length > 1:
                 for part in (slice(0, 1), slice(1, None)):
                     place = (slice(None),) * axis + (part,)
-                    yield lambda t, leaf=leaf, place=place: (
-                        *t[:leaf], t[leaf][place], *t[leaf + 1:])
+                    yield partial(_part, leaf, place)
+
+
+def _without(leaf: int, tree: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tree[:leaf] + tree[leaf + 1:]
+
+
+def _part(leaf: int, place: tuple[slice, ...], tree: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (*tree[:leaf], tree[leaf][place], *tree[leaf + 1:])

@@ -38,7 +38,7 @@ def judged_equal(rival: Rival) -> Judge:
 def rival_hypers(question: Question, rival: Rival, trial: Trial) -> dict[str, Any]:
     """The rival's hyperparameters in a trial of the rule's."""
     env = hyperparameters(question.step, trial.hypers, 1, EXACT)
-    known = {s: v[()] for s, v in env.items() if getattr(v, "shape", None) == ()}
+    known = {s: np.asarray(v)[()] for s, v in env.items() if np.ndim(v) == 0}
     found: dict[str, Any] = {}
     for hyper in rival.step.hypers:
         expr = rival.hypers.get(hyper.name)

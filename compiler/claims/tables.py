@@ -13,7 +13,7 @@ from thetaprime.claims.polynomials import ONE, UNIT, Monomial, Poly, Ratio, comm
 from thetaprime.expr import Apply
 from thetaprime.forward import FORWARD, MATRICES
 from thetaprime.intervals import REAL, Interval, defined, meet
-from thetaprime.ops import ORACLES
+from thetaprime.ops import ORACLES, WHOLE
 
 Operation = Callable[..., Value]
 HALF = Fraction(1, 2)
@@ -150,7 +150,7 @@ def inner(arg: Any, expr: Apply) -> frozenset[str]:
     from thetaprime.claims.symbolic import varies
 
     found = varies(arg.type)
-    if expr.op not in ORACLES and "model" not in expr.over:
+    if expr.op not in ORACLES and expr.op not in WHOLE and "model" not in expr.over:
         found -= {"tensor"}
     return found
 
@@ -245,7 +245,7 @@ def _raised(algebra: Algebra, factor: Value, args: list[Value]) -> Value:
 
 LINEAR_IN: dict[str, Callable[..., Value]] = {
     **dict.fromkeys(("T", "tr", "diag", "diagonal", "triu", "view", "unview", "unfold", "refold",
-                     "along", "seen", "take", "at"), linear((0,))),
+                     "along", "seen", "take", "at", *WHOLE), linear((0,))),
     "@": linear((0, 1)), "outer": linear((0, 1)), "solve": linear((1,)),
     "tri_solve": linear((1,)), "hvp": linear((1,)), "slope": linear((1,)), "push": linear((1,)),
     "pull": linear((1,)), "hess_ell": linear((1,)), "ggn": linear((1,)), "shift": linear(()),
