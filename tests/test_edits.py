@@ -49,6 +49,7 @@ def test_every_row_of_the_table_edits_some_spec(name: str) -> None:
              "the maximum after the bias correction": "max-of-average",
              "eps outside the root": "adadelta", "a state lags one step, everywhere": "nadam",
              "b and 1 - b swapped wherever b is a factor": "adan",
+             "bias corrections of all averages": "amsgrad",
              "a state read one step too early": "adan",
              "the number of the step off by one": "radam",
              "no clamp": "rprop", "max for min": "rprop",

@@ -130,8 +130,9 @@ def _refuse(spec: Optimizer) -> None:
                         "be audited")
 
 
-def _tensors(step: Step) -> tuple[str, ...]:
-    return judge.fitting(step, SHAPES)
+def _tensors(row: Row, step: Step) -> tuple[str, ...]:
+    """Those that both sides are for."""
+    return judge.fitting(step, {n: s for n, s in SHAPES.items() if n in (row.tensors or SHAPES)})
 
 
 def _record(found: Target, row: Row, planned: Plan, setting: Setting, step: Step
@@ -139,11 +140,17 @@ def _record(found: Target, row: Row, planned: Plan, setting: Setting, step: Step
     """What the implementation makes of every sequence, and the sequences left out."""
     histories, skipped = [], []
     run = _runner(found, row, planned, setting)
-    for sequence in sequences(_tensors(step)):
-        if drivers.changes(sequence) and not planned.switchable(setting):
-            skipped.append(sequence.name)
+    for sequence in sequences(_tensors(row, step)):
+        changing = drivers.changes(sequence)
+        if changing and planned.switchable(setting) is None:
+            skipped.append(f"{sequence.name} (nothing there is lr)")
             continue
-        histories.append(Recorded(sequence, run(sequence)))
+        try:
+            histories.append(Recorded(sequence, run(sequence)))
+        except CallError as error:
+            if not changing:
+                raise
+            skipped.append(f"{sequence.name} ({error.headline})")
     return histories, tuple(skipped)
 
 
@@ -243,7 +250,7 @@ def _rounding(found: Target, row: Row, planned: Plan, setting: Setting, step: St
               dtype: drivers.Dtype, spacing: float, largest: float) -> Rounding:
     units, worst = 0.0, ""
     run = _runner(found, row, planned, setting, dtype)
-    for plain in sequences(_tensors(step), largest):
+    for plain in sequences(_tensors(row, step), largest):
         if drivers.changes(plain):
             continue
         sequence = _stored(plain, dtype)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from thetaprime.arguments import CallError
-from thetaprime.audit import Audit, audit
+from thetaprime.audit import Audit, Finding, audit
 from thetaprime.audit.table import LIBRARIES, ROWS, Row
 from thetaprime.diagnostics import closest
 from thetaprime.optimizer import load
@@ -97,9 +98,13 @@ def markdown(lines: list[Line], command: str) -> str:
 
 
 def _row(line: Line) -> str:
-    extra = ", ".join(f"{n}={v}" for n, v in line.row.extra.items())
-    called = f"`{line.row.target.partition('.')[2]}`" + (f" with `{extra}`" if extra else "")
-    return f"| {called} | `{line.row.spec}` | {_verdict(line)} |"
+    called = f"`{line.row.target.partition('.')[2]}`" + _with(line.row.extra)
+    return f"| {called} | `{line.row.spec}`{_with(line.row.chosen)} | {_verdict(line)} |"
+
+
+def _with(values: Mapping[str, Any]) -> str:
+    text = ", ".join(f"{n} = {v}" for n, v in values.items())
+    return f" with `{text}`" if text else ""
 
 
 def _verdict(line: Line) -> str:
@@ -111,7 +116,7 @@ def _verdict(line: Line) -> str:
     parts: dict[str, list[str]] = {}
     for finding in found.findings:
         if finding.difference is not None:
-            parts.setdefault(_why(finding.explanations), []).append(finding.setting.name)
+            parts.setdefault(_why(finding), []).append(finding.setting.name)
     all_differ = len(found.differing) == len([f for f in found.findings if not f.trouble])
     if all_differ and len(parts) == 1:
         return f"differs: {next(iter(parts))}"
@@ -119,12 +124,13 @@ def _verdict(line: Line) -> str:
     return f"differs: {'<br>'.join(told)}"
 
 
-def _why(explanations: tuple[tuple[object, ...], ...]) -> str:
-    if not explanations:
-        return "by more than one edit"
+def _why(finding: Finding) -> str:
+    """The edits that explain a difference, or where it shows."""
+    if not finding.explanations:
+        assert finding.difference is not None
+        return f"by more than one edit, first with {finding.difference.sequence}"
     shown = []
-    for edit in explanations[0]:
-        after = str(getattr(edit, "after", "")).split("\n")
-        lines = ", ".join(f"`{line}`" for line in after).replace("|", "\\|")
-        shown.append(f"**{getattr(edit, 'name', '')}**: {lines}")
+    for edit in finding.explanations[0]:
+        lines = ", ".join(f"`{line}`" for line in edit.after.split("\n")).replace("|", "\\|")
+        shown.append(f"**{edit.name}**: {lines}")
     return " and ".join(shown)

@@ -11,6 +11,7 @@ import numpy as np
 from thetaprime.audit.drivers import History
 from thetaprime.audit.sequences import Array, Sequence
 from thetaprime.audit.settings import Setting
+from thetaprime.audit.table import Rate
 from thetaprime.edits import Edit
 from thetaprime.guards import holds
 from thetaprime.interpret import advance, start
@@ -52,8 +53,10 @@ def walk(step: Step, values: Mapping[str, Any], sequence: Sequence) -> Iterator[
     params: list[Array] = [sequence.start[n] for n in names]
     given = dict(values)
     if "lr" in given:
-        rate = float(given["lr"])
-        given["lr"] = lambda k: rate*sequence.rates[k]
+        rate, last = float(given["lr"]), len(sequence.rates) - 1
+        ahead = {"lr": 0, **{n: v.steps for n, v in given.items() if isinstance(v, Rate)}}
+        given |= {n: lambda k, later=later: rate*sequence.rates[min(k + later, last)]
+                  for n, later in ahead.items()}
     memory = start(step, params, given, paths=names)
     for grads, loss in zip(sequence.gradients, sequence.losses, strict=True):
         params, memory = advance(step, memory, params, [grads[n] for n in names], given, loss,

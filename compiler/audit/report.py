@@ -70,6 +70,8 @@ def _notes(found: Audit) -> Iterator[str]:
         shown = (f"{n} = {theirs:g} there and {own:g} here"
                  for n, (theirs, own) in found.plan.defaults.items())
         yield f"  defaults differ: {', '.join(shown)}"
+    if found.plan.chosen:
+        yield f"  in all settings: {_named(found.plan.chosen)}"
     if found.plan.extra:
         yield f"  set for the comparison: {_named(found.plan.extra)}"
     if found.plan.left:
@@ -78,7 +80,7 @@ def _notes(found: Audit) -> Iterator[str]:
         yield f"  only in the spec, with its default: {', '.join(found.plan.alone)}"
     skipped = dict.fromkeys(s for f in found.findings for s in f.skipped)
     if skipped:
-        yield f"  left out, with no learning rate to change: {', '.join(skipped)}"
+        yield f"  left out: {', '.join(skipped)}"
     if found.why:
         yield f"  compared to {found.tolerance:g}: {found.why}"
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from thetaprime.aliases import candidates
 from thetaprime.arguments import CallError
+from thetaprime.audit.table import Same
 from thetaprime.audit.target import Target
 from thetaprime.collect import constant
 from thetaprime.diagnostics import closest
@@ -64,6 +65,7 @@ class Plan:
     left: dict[str, Any] = field(default_factory=dict)  # those that stay as the library has them
     alone: tuple[str, ...] = ()  # hyperparameters that the library has not
     defaults: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # (theirs, the spec's)
+    chosen: dict[str, Any] = field(default_factory=dict)  # what is so in every setting
     rate: str = ""  # the argument that is the learning rate
     rate_default: float | None = None
 
@@ -155,7 +157,7 @@ def plan(spec: Optimizer, found: Target, given: Mapping[str, str], extra: Mappin
     rate = next((link.argument for link in made if link.hyper == "lr"), "")
     return Plan(made, dict(extra), tuple(settings), _left(found, taken),
                 tuple(n for n in _names(spec) if n not in by_name and n not in chosen),
-                _differing(spec, theirs), rate, theirs.get("lr"))
+                _differing(spec, theirs), dict(chosen), rate, theirs.get("lr"))
 
 
 def _others(spec: Optimizer, values: dict[str, Any], linked: Mapping[str, Link],
@@ -236,9 +238,11 @@ def _probes(spec: Optimizer, start: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     averages = 0
     for name, hyper in _reals(spec).items():
-        if hyper.type.kind != "real" or hyper.type.axes or hyper.range is None:
+        given = start.get(name)
+        if hyper.type.kind != "real" or hyper.type.axes or hyper.range is None or (
+                given is not None and not isinstance(given, int | float)):
             continue
-        found[name] = _probe(hyper, averages, start.get(name))
+        found[name] = _probe(hyper, averages, given)
         averages += hyper.range.high is not None and hyper.range.high == 1
     return found
 
@@ -258,7 +262,7 @@ def _probe(hyper: Hyper, averages: int, default: Any = None) -> float:
     elif name in ("lr", "step0"):
         value = 0.1
     elif given.high == 1:
-        value = _AVERAGES[averages % len(_AVERAGES)]
+        value = next(v for v in (*_AVERAGES[averages % 4:], *_AVERAGES) if v != default)
     elif given.low == 0 and given.low_closed and given.high is None:
         value = SHOWN
     elif default is not None:
@@ -277,7 +281,8 @@ def _split(spec: Optimizer, values: Mapping[str, Any]) -> tuple[dict[str, Any], 
 def _arguments(made: Sequence[Link], found: Target, values: Mapping[str, Any],
                extra: Mapping[str, Any]) -> dict[str, Any]:
     """The values by the library's names, parts of one argument put together."""
-    arguments = dict(extra)
+    arguments = {n: values.get(v.hyper, found.arguments[n]) if isinstance(v, Same) else v
+                 for n, v in extra.items()}
     for link in made:
         if link.hyper not in values:
             continue

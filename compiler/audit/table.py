@@ -11,6 +11,29 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Same:
+    """The value of another hyperparameter."""
+
+    hyper: str
+
+    def __str__(self) -> str:
+        return self.hyper
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The learning rate of a later step."""
+
+    steps: int
+
+    def __str__(self) -> str:
+        return f"the lr of {self.steps} step later"
+
+
+NEXT_RATE = Rate(1)
+
+
+@dataclass(frozen=True)
 class Row:
     """An optimizer of a library beside a spec. ``given`` are links that names do not say;
     ``extra`` sets arguments that the spec has not; ``tolerance`` differs from 1e-12 only with a
@@ -24,6 +47,7 @@ class Row:
     tolerance: float = 1e-12
     why: str = ""
     widened: bool = False
+    tensors: tuple[str, ...] = ()  # those of `sequences` that it takes; none named: all
 
     @property
     def library(self) -> str:
@@ -44,7 +68,8 @@ def _keras(name: str, spec: str, **settings: Any) -> Row:
 
 _SINGLE = {"tolerance": 1e-6, "why": "keras keeps its hyperparameters in float32"}
 _COUNT = {"tolerance": 1e-6, "why": "optax has the number of the step in float32"}
-_NO_ROOT = {"extra": {"eps_root": 0.0}}
+_MATRICES = ("matrix", "tall")
+_TINY = 1e-300  # for eps where the paper has none, and 0 would divide by zero
 _NO_DECAY = {"extra": {"weight_decay": 0.0}}
 _RPROP = {"step0": "lr", "step_min": "step_sizes[0]", "step_max": "step_sizes[1]",
           "eta_minus": "etas[0]", "eta_plus": "etas[1]"}
@@ -88,14 +113,15 @@ ROWS: tuple[Row, ...] = (
     _optax("adabelief", "adabelief-optax"),
     _optax("yogi", "yogi-optax"),
     _optax("novograd", "novograd-optax"),
-    _optax("sm3", "sm3-optax"),
+    _optax("sm3", "sm3-optax", tensors=_MATRICES),
     _optax("adafactor", "adafactor-optax", **_COUNT,
            given={"d": "clipping_threshold", "wd": "weight_decay_rate",
                   "least": "min_dim_size_to_factor", "decay": "decay_rate"}),
     _optax("contrib.adopt", "adopt-optax"),
     _optax("contrib.ademamix", "ademamix-optax"),
-    _optax("contrib.schedule_free_sgd", "schedule-free-sgd-optax"),
-    _optax("contrib.schedule_free_adamw", "schedule-free-adamw-optax"),
+    _optax("contrib.schedule_free_sgd", "schedule-free-sgd-optax", chosen={"weight_lr": NEXT_RATE}),
+    _optax("contrib.schedule_free_adamw", "schedule-free-adamw-optax",
+           chosen={"weight_lr": NEXT_RATE}),
     _optax("contrib.muon", "muon-optax", given={"n": "ns_steps", "b": "beta"}),
     _keras("SGD", "sgd-keras"),
     _keras("Adam", "adam-keras"),
@@ -122,14 +148,14 @@ ROWS: tuple[Row, ...] = (
     _torch("Adam", "amsgrad", extra={"amsgrad": True}),
     _torch("AdamW", "adamw"),
     _torch("NAdam", "nadam", given={"psi": "momentum_decay"}),
-    _torch("Adamax", "adamax"),
+    _torch("Adamax", "adamax", extra={"eps": _TINY}),
     _torch("RMSprop", "rmsprop"),
     _torch("Adagrad", "adagrad"),
     _torch("Adadelta", "adadelta"),
     _torch("Rprop", "rprop", given={
         "step0": "lr", "down": "etas[0]", "up": "etas[1]", "least": "step_sizes[0]",
         "most": "step_sizes[1]"}),
-    _torch("RAdam", "radam"),
+    _torch("RAdam", "radam", chosen={"threshold": 5.0}),
     _torch("Adafactor", "adafactor",
            given={"decay": "-beta2_decay", "eps1": "eps[0]", "eps2": "eps[1]"}),
     _torch("Muon", "muon", given={"n": "ns_steps"}, widened=True),
@@ -140,7 +166,7 @@ ROWS: tuple[Row, ...] = (
     _optax("nadam", "nadam"),
     _optax("adamw", "adamw"),
     _optax("amsgrad", "amsgrad"),
-    _optax("adamax", "adamax"),
+    _optax("adamax", "adamax", extra={"eps": _TINY}),
     _optax("rmsprop", "rmsprop"),
     _optax("adagrad", "adagrad"),
     _optax("adadelta", "adadelta"),
@@ -148,17 +174,17 @@ ROWS: tuple[Row, ...] = (
         "step0": "learning_rate", "down": "eta_minus", "up": "eta_plus",
         "least": "min_step_size", "most": "max_step_size"}),
     _optax("radam", "radam"),
-    _optax("adan", "adan", **_NO_ROOT),
+    _optax("adan", "adan", extra={"eps_root": 0.0}),
     _optax("lion", "lion"),
     _optax("lamb", "lamb"),
     _optax("lars", "lars", given={"eta": "trust_coefficient"}),
-    _optax("adabelief", "adabelief"),
-    _optax("yogi", "yogi"),
+    _optax("adabelief", "adabelief", extra={"eps_root": Same("eps")}),
+    _optax("yogi", "yogi", chosen={"m0": 1e-6}),
     _optax("novograd", "novograd"),
     _optax("sign_sgd", "signsgd"),
     _optax("signum", "signum"),
-    _optax("fromage", "fromage"),
-    _optax("sm3", "sm3"),
+    _optax("fromage", "fromage", extra={"min_norm": _TINY}),
+    _optax("sm3", "sm3", tensors=_MATRICES),
     _optax("optimistic_gradient_descent", "optimistic-gradient"),
     _optax("adafactor", "adafactor", **_COUNT, extra={"min_dim_size_to_factor": 1},
            given={"d": "clipping_threshold", "decay": "decay_rate", "eps1": "eps"}),
@@ -167,11 +193,11 @@ ROWS: tuple[Row, ...] = (
     _optax("contrib.schedule_free_sgd", "schedule-free-sgd", given={
         "b": "b1", "p": "weight_lr_power"}),
     _optax("contrib.schedule_free_adamw", "schedule-free-adamw", given={"p": "weight_lr_power"}),
-    _optax("contrib.madgrad", "madgrad"),
+    _optax("contrib.madgrad", "madgrad", tolerance=1e-6,
+           why="optax keeps lr*sqrt(t) in float32"),
     _optax("contrib.prodigy", "prodigy", given={"d0": "estim_lr0", "coef": "estim_lr_coef"}),
     _optax("contrib.dadapt_adamw", "dadapt-adam", given={"d0": "estim_lr0"}),
     _optax("contrib.muon", "muon", given={"n": "ns_steps", "mu": "beta"}),
-    _keras("SGD", "sgd", **_NO_DECAY),
     _keras("SGD", "heavy-ball-inside", **_NO_DECAY),
     _keras("SGD", "nesterov", extra={"weight_decay": 0.0, "nesterov": True},
            chosen={"mu": 0.9}),
@@ -179,7 +205,7 @@ ROWS: tuple[Row, ...] = (
     _keras("Adam", "amsgrad", extra={"weight_decay": 0.0, "amsgrad": True}),
     _keras("AdamW", "adamw"),
     _keras("Nadam", "nadam", **_NO_DECAY, chosen={"psi": 1.0}),
-    _keras("Adamax", "adamax", **_NO_DECAY),
+    _keras("Adamax", "adamax", extra={"weight_decay": 0.0, "epsilon": _TINY}),
     _keras("RMSprop", "rmsprop", **_NO_DECAY),
     _keras("Adagrad", "adagrad", **_NO_DECAY),
     _keras("Adadelta", "adadelta", **_NO_DECAY),

@@ -200,13 +200,16 @@ class Facts:
                     yield way
 
     def weight(self, state: str) -> Expr | None:
-        """The b of a state that is an average, ``b*m + (1 - b)*e`` or ``ema(m, e, b)``."""
+        """The b of a state that is an average, ``b*m + (1 - b)*e`` or ``ema(m, e, b)``, or the
+        largest of one so far, ``max(w, m')``."""
         found = self.whole(Sym(state, True))
         if found is None:
             return None
         match found.node:
             case Apply("ema", (Sym(), _, b)):
                 return b
+            case Apply("max", (Sym(), Sym(name, True))) if name != state:
+                return self.weight(name)
         for _, term in terms(found.node):
             parts = list(factors(term))
             if Sym(state) in parts and len(parts) == 2:

@@ -56,6 +56,28 @@ def max_before_correction(facts: Facts) -> Changes:
                 yield ((value, Apply("max", (w, a))), *uses)
 
 
+def all_corrected(facts: Facts) -> Changes:
+    """m', v'  ->  m'/(1 - b1^t), v'/(1 - b2^t): every average, wherever no state is defined."""
+    found = []
+    for site in facts.sites:
+        target = site.target
+        if target is None or (target.prime and target.name in facts.tables.states):
+            continue
+        match site.node:
+            case Sym(name, True) if isinstance(b := facts.weight(name), Sym):
+                found.append((site, over(site.node, correction(b))))
+    if len(found) > 1:
+        yield tuple(found)
+
+
+def rate_corrected(facts: Facts) -> Changes:
+    """lr  ->  lr*sqrt(1 - b2^t)/(1 - b1^t): the corrections of both averages, before eps."""
+    if facts.rate and {"b1", "b2"} <= facts.averaging:
+        root = Apply("sqrt", (correction(Sym("b2")),))
+        share = over(times(Sym(facts.rate), root), correction(Sym("b1")))
+        yield everywhere(facts, lambda e: substitute(e, {Sym(facts.rate): share}))
+
+
 def _maxima(facts: Facts) -> Iterator[tuple[Sym, Site]]:
     for target, wholes in facts.equations.items():
         if target.prime and len(wholes) == 1:
