@@ -26,7 +26,11 @@ from thetaprime.claims.symbolic import Symbolic, Undefined, inputs
 from thetaprime.expr import Num, Sym, symbols
 from thetaprime.intervals import POSITIVE
 
-DEGREES = tuple(Fraction(v) for v in ["0", "1", "2", "-1", "1/2", "-2", "3", "4"])
+# How a state may scale: by a sign and a power of c.
+Scale = tuple[int, Fraction]
+SAME: Scale = (1, Fraction(0))
+SCALES: tuple[Scale, ...] = tuple((sign, Fraction(v)) for v in (
+    "0", "1", "2", "-1", "1/2", "-2", "3", "4") for sign in (1, -1))
 
 
 def prove_invariance(question: Question) -> Certificate:
@@ -35,7 +39,7 @@ def prove_invariance(question: Question) -> Certificate:
     point = Relation("==", Sym(step.point, True), Sym(step.point, True))
     kept = [Relation("==", Sym(s.name, True), Sym(s.name, True))
             for s in step.states if not s.constant]
-    degrees: dict[str, Fraction] = {}
+    degrees: dict[str, Scale] = {}
 
     def at_first(world: World) -> Iterator[Settled]:
         changed = _changed(question, world, {})
@@ -63,7 +67,7 @@ def factor(question: Question, algebra: Algebra) -> Value:
     return algebra.number(1)
 
 
-def _changed(question: Question, world: World, degrees: Mapping[str, Fraction]) -> Symbolic:
+def _changed(question: Question, world: World, degrees: Mapping[str, Scale]) -> Symbolic:
     """The step where what the claim changes is changed, and states before it scale."""
     run, algebra, step = world.run, world.run.algebra, question.step
     c, changes = factor(question, algebra), question.changes
@@ -82,9 +86,7 @@ def _changed(question: Question, world: World, degrees: Mapping[str, Fraction]) 
         for state in step.states:
             value = run.env.get(Sym(state.name))
             if value is not None:
-                degree = degrees.get(state.name, Fraction(0))
-                given[Sym(state.name)] = algebra.multiply(
-                    algebra.raised(c, algebra.number(degree)), value)
+                given[Sym(state.name)] = _by(algebra, c, degrees.get(state.name, SAME), value)
     found = inputs(step, run.case, run.first, algebra, given, run.truths, tag="changed")
     found.execute(needed(question, [Relation("==", Sym(step.point, True), Num("0")), *(
         Relation("==", Sym(s.name, True), Num("0")) for s in step.states if not s.constant)]))
@@ -107,7 +109,7 @@ def _same_point(question: Question, world: World, changed: Symbolic) -> Settled:
 
 
 def _scaled(
-    question: Question, world: World, changed: Symbolic, degrees: Mapping[str, Fraction]
+    question: Question, world: World, changed: Symbolic, degrees: Mapping[str, Scale]
 ) -> Iterator[Settled]:
     algebra = world.run.algebra
     c = factor(question, algebra)
@@ -116,27 +118,32 @@ def _scaled(
         one, other = world.run.env.get(symbol), changed.env.get(symbol)
         if one is None or other is None:
             continue
-        scaled = algebra.multiply(algebra.raised(c, algebra.number(
-            degrees.get(state.name, Fraction(0)))), one)
+        scaled = _by(algebra, c, degrees.get(state.name, SAME), one)
         yield show(world, Relation("==", symbol, symbol), scaled, other)
 
 
+def _by(algebra: Algebra, c: Value, scale: Scale, value: Value) -> Value:
+    """A value times a sign and a power of c."""
+    sign, degree = scale
+    found = algebra.multiply(algebra.raised(c, algebra.number(degree)), value)
+    return found if sign > 0 else algebra.negative(found)
+
+
 def _degrees(
-    question: Question, run: Symbolic, changed: Symbolic, known: Mapping[str, Fraction]
-) -> dict[str, Fraction]:
+    question: Question, run: Symbolic, changed: Symbolic, known: Mapping[str, Scale]
+) -> dict[str, Scale]:
     """With which power of c each state scales in the first step."""
     algebra = run.algebra
     c = factor(question, algebra)
-    found: dict[str, Fraction] = {}
+    found: dict[str, Scale] = {}
     for state in question.step.states:
         symbol = Sym(state.name, not state.constant)
         one, other = run.env.get(symbol), changed.env.get(symbol)
         if one is None or other is None or not one.ratio or state.name in known:
             continue
-        for degree in DEGREES:
-            scaled = algebra.multiply(algebra.raised(c, algebra.number(degree)), one)
-            if not algebra.subtract(scaled, other).ratio:
-                found[state.name] = degree
+        for scale in SCALES:
+            if not algebra.subtract(_by(algebra, c, scale, one), other).ratio:
+                found[state.name] = scale
                 break
         else:
             raise Unproved(f"`{state.name}` does not scale")

@@ -16,12 +16,14 @@ Tensors = list[Any]
 
 class Curved:
     """f(y) = level + g.(y - x) + |y - x|^2/2 + sum((y - x)^3)/6, another level and slope for each
-    batch and task. Outputs are the entries y; the loss of outputs o is |o|^2/2."""
+    batch and task; ``turned``: the tasks in the opposite order. Outputs are the entries y; the
+    loss of outputs o is |o|^2/2."""
 
     def __init__(
-        self, numbers: Field, point: Sequence[Any], gradient: Sequence[Any], tasks: int = 2
+        self, numbers: Field, point: Sequence[Any], gradient: Sequence[Any], tasks: int = 2,
+        turned: bool = False,
     ) -> None:
-        self.numbers, self.tasks = numbers, tasks
+        self.numbers, self.order = numbers, range(tasks)[::-1] if turned else range(tasks)
         self.point = [numbers.array(p) for p in point]
         self.gradient = [numbers.array(g) for g in gradient]
         self.level = numbers.number(Fraction(3, 2))
@@ -72,7 +74,7 @@ class Curved:
 
     def losses(self, y: Tensors, batch: Any = 0) -> Any:
         """Task k: k + 1 times the loss."""
-        return np.stack([self.loss(y, batch) * self._number(k + 1, 1) for k in range(self.tasks)])
+        return np.stack([self.loss(y, batch) * self._number(k + 1, 1) for k in self.order])
 
     def grads(self, y: Tensors, batch: Any = 0) -> Tensors:
         """The gradient and its reflections: task k has the signs of (-1)^(k*entry)."""
@@ -80,7 +82,7 @@ class Curved:
         for g in self.grad(y, batch):
             flat = np.ravel(g)
             tasks = [np.array([(-1) ** (k * i) * v for i, v in enumerate(flat)], flat.dtype)
-                     for k in range(self.tasks)]
+                     for k in self.order]
             found.append(np.stack([t.reshape(np.shape(g)) for t in tasks]))
         return found
 

@@ -42,6 +42,7 @@ class Trial:
     hypers: Mapping[str, Any]
     point: tuple[Any, ...]
     gradients: tuple[tuple[Any, ...], ...]
+    tasks_reversed: bool = False
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -141,7 +142,7 @@ def run(step: Step, trial: Trial, numbers: Field | None = None) -> Iterator[Run]
     asks = asks_more(step)
     tasks = _tasks(step, trial)
     for gradient in trial.gradients:
-        problem = Curved(numbers, point, gradient, tasks)
+        problem = Curved(numbers, point, gradient, tasks, trial.tasks_reversed)
         asked = Asked(problem, this=0, fresh=_Batches(), full=-1) if asks else None
         done = executed(step, memory, point, gradient, trial.hypers, problem.level, numbers,
                         asked=asked)

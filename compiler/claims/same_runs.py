@@ -13,12 +13,14 @@ from thetaprime.claims.equality import Rival
 from thetaprime.claims.questions import Question
 from thetaprime.claims.refute import Counterexample, everywhere, same
 from thetaprime.claims.runs import Trial, run
+from thetaprime.claims.symmetry import MOVES
 from thetaprime.collect import constant
 from thetaprime.evaluate import Run
 from thetaprime.expr import Expr, Num, Sym, substitute, symbols
 from thetaprime.interpret import hyperparameters
 from thetaprime.numbers import EXACT
 
+Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 Judge = Callable[[Question, Trial], Counterexample | int]
 SCALE = Fraction(3)
 
@@ -66,6 +68,8 @@ def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
     """Whether the changes of an invariance change the iterates."""
     step = question.step
     gradients, point = trial.gradients, trial.point
+    if question.claim.form == "symmetry":
+        return _judged_moved(question, trial)
     for target, expr in question.changes:
         new = {s for s in symbols(expr) if s.name not in (step.point, step.gradient, target.name)}
         known = dict.fromkeys(new, SCALE)
@@ -76,9 +80,26 @@ def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
         else:
             return 0
     other = replace(trial, gradients=gradients, point=point)
-    if point is not trial.point:
+    put = [(t, e) for t, e in question.changes if t.name == step.point]
+
+    def back(tree: Any) -> Any:
+        return tuple(_each(np.asarray(a, object), *put[0], {}) for a in tree) if put else tree
+
+    return _parted(question, trial, run(step, trial), run(step, other), step.point, back)
+
+
+def _judged_moved(question: Question, trial: Trial) -> Counterexample | int:
+    words = " ".join(str(w) for w in question.claim.subject)  # type: ignore[union-attr]
+    if words == "permutation of tasks":
+        other, move = replace(trial, tasks_reversed=True), None
+    elif words in MOVES:
+        move = MOVES[words]
+        other = replace(trial, point=move(trial.point), gradients=tuple(
+            move(g) for g in trial.gradients))
+    else:
         return 0
-    return _parted(question, trial, run(step, trial), run(step, other), step.point)
+    return _parted(question, trial, run(question.step, trial), run(question.step, other),
+                   question.step.point, move)
 
 
 def _each(array: Any, target: Sym, expr: Expr, known: Mapping[Sym, Any]) -> Any:
@@ -89,16 +110,18 @@ def _each(array: Any, target: Sym, expr: Expr, known: Mapping[Sym, Any]) -> Any:
 
 
 def _parted(
-    question: Question, trial: Trial, ours: Any, theirs: Any, their_point: str
+    question: Question, trial: Trial, ours: Any, theirs: Any, their_point: str,
+    move: Move | None = None,
 ) -> Counterexample | int:
-    """The first step after which the points differ; else how many steps agreed."""
+    """The first step after which the points differ, ours moved as the claim says; else how many
+    steps agreed."""
     points = 0
     point = question.step.point
     try:
         for one, other in zip(ours, theirs, strict=True):
             if not all(everywhere(one, r) for r in question.when):
                 return points
-            pair = _apart(one, other, point, their_point)
+            pair = _apart(one, other, point, their_point, move)
             if pair is not None:
                 short = replace(trial, gradients=trial.gradients[:one.t])
                 return Counterexample(short, one.t, *pair, "==")
@@ -108,8 +131,12 @@ def _parted(
     return points
 
 
-def _apart(one: Run, other: Run, point: str, their_point: str) -> tuple[Any, Any] | None:
+def _apart(
+    one: Run, other: Run, point: str, their_point: str, move: Move | None
+) -> tuple[Any, Any] | None:
     mine, theirs = one.env[Sym(point, True)], other.env[Sym(their_point, True)]
+    if move is not None:
+        mine = list(move(tuple(mine)))
     for a, b in zip(mine, theirs, strict=True):
         for left, right in zip(np.ravel(a), np.ravel(b), strict=True):
             if left == left and right == right and not same(left, right):

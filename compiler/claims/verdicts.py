@@ -23,6 +23,7 @@ from thetaprime.claims.refute import Counterexample, Tested, attack, judged, rep
 from thetaprime.claims.rivals import rival
 from thetaprime.claims.same_runs import judged_changed, judged_equal
 from thetaprime.claims.symbolic import Unknown
+from thetaprime.claims.symmetry import prove_symmetry
 from thetaprime.flat import Flat
 from thetaprime.lines import line_text
 from thetaprime.signature import signature
@@ -114,6 +115,8 @@ def _proof(question: Question, other: Rival | None) -> Certificate:
             return prove_equality(question, other)[0]
         case "invariant":
             return prove_invariance(question)
+        case "symmetry":
+            return prove_symmetry(question)
     raise Unproved("no method for this form")
 
 
