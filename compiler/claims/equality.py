@@ -127,9 +127,7 @@ def beside(
             assert value is not None
             given[symbol] = value
     case = known.cases[0 if world.first else 1]
-    found = inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER)
-    found.split = run.split
-    return found.run()
+    return inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER).run()
 
 
 def same_point(question: Question, rival: Rival, world: World, other: Symbolic) -> Settled:

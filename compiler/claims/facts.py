@@ -22,7 +22,7 @@ from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, inputs
 from thetaprime.coverage import both, neither, witness
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
-from thetaprime.intervals import NONNEGATIVE, POSITIVE, meet, point
+from thetaprime.intervals import NONNEGATIVE, POSITIVE, Interval, meet, point
 from thetaprime.ir import Equation, State, Statement, Step, reads, statements
 from thetaprime.render import spec_text
 from thetaprime.scopes import free, outputs
@@ -30,6 +30,9 @@ from thetaprime.types import SCALAR
 
 T = Sym("t")
 MOST_WORLDS = 40
+# Where right - left lies (left - right for > and >=).
+KNOWN = {"<": POSITIVE, ">": POSITIVE, "<=": NONNEGATIVE, ">=": NONNEGATIVE, "==": SIDES[0],
+         "!=": Interval(hole=True)}
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -272,7 +275,6 @@ def _world(
     step, case = question.step, known.cases[0 if first else 1]
     given = _given(question, known, first, algebra, truths)
     run = inputs(step, case, first, algebra, given, truths)
-    run.split = algebra.split
     run.execute(body)
     facts: list[Poly] = []
     for relation in (*_assumed(question), *lemmas):
@@ -282,11 +284,8 @@ def _world(
         poly = _whole(algebra, algebra.subtract(right, left).ratio)
         if not poly:
             continue
-        strict = relation.op in ("<", ">")
-        facts += [poly, -poly] if relation.op == "==" else [poly]
-        side = point(algebra.number(0).interval.low) if relation.op == "==" else (
-            POSITIVE if strict else NONNEGATIVE)
-        algebra.assume(poly, side)
+        facts += {"==": [poly, -poly], "!=": []}.get(relation.op, [poly])
+        algebra.assume(poly, KNOWN[relation.op])
     text = "t = 1" if first else "t > 1"
     words = [text, *(spec_text(g) for g, truth in truths.items() if truth)]
     return World(run, first, " and ".join(words), tuple(facts))
