@@ -60,6 +60,8 @@ def judged(claim: str, head: str = HEAD) -> Verdict:
     "m^2 + g^2 >= 2*m*g",
     "b1*m + (1 - b1)*g <= max(m, g)",
     "at most 1 gradients",
+    "invariant under x -> -x, g -> -g",
+    "invariant under permutation of entries",
 ])
 def test_is_proved(claim: str) -> None:
     assert judged(claim).status == "PROVED"
@@ -79,7 +81,10 @@ def test_is_proved(claim: str) -> None:
     "max(m, g) = m",
     "norm(m + g over model) = norm(m over model) + norm(g over model)",
     "sign(m*g) = sign(m)",
+    "m' = 0 when g = 0",
+    "x' = x when g = 0 and v = 0",
     "at most 0 gradients",
+    "invariant under rotation",
 ])
 def test_is_refuted_by_a_run(claim: str) -> None:
     verdict = judged(claim)

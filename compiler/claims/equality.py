@@ -31,7 +31,7 @@ from thetaprime.claims.polynomials import ONE, Poly, Ratio, coefficients, ratio
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Symbolic, Undefined, Unknown, inputs, varies
 from thetaprime.expr import Expr, Num, Sym
-from thetaprime.intervals import REAL
+from thetaprime.intervals import REAL, Interval, of_range
 from thetaprime.ir import Step
 from thetaprime.types import Type
 
@@ -63,7 +63,7 @@ class Related:
 
 def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple[Related, ...]]:
     """A certificate that the rule of a question and its rival agree. Raises Unproved."""
-    known = ranges(rival.step)
+    known = ranges(rival.step, _widened(question, rival))
     point = Sym(question.step.point, True)
     wanted = [Relation("==", Sym(s.name, True), Num("0"))
               for s in question.step.states if not s.constant]
@@ -88,6 +88,13 @@ def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple
             continue
         return certificate("induction on t", settled), tuple(picked.values())
     raise Unproved(str(last))
+
+
+def _widened(question: Question, rival: Rival) -> dict[str, Interval]:
+    """The ranges of the rival's hyperparameters that get their values from the rule's."""
+    own = {h.name: of_range(h.range, h.type.kind == "int") for h in question.step.hypers}
+    return {h.name: REAL if h.name in rival.hypers else own[h.name]
+            for h in rival.step.hypers if h.name in rival.hypers or h.name in own}
 
 
 def _choices(rival: Rival, related: Mapping[str, list[Related]]) -> Iterator[dict[str, Related]]:
@@ -127,9 +134,7 @@ def beside(
             assert value is not None
             given[symbol] = value
     case = known.cases[0 if world.first else 1]
-    found = inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER)
-    found.split = run.split
-    return found.run()
+    return inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER).run()
 
 
 def same_point(question: Question, rival: Rival, world: World, other: Symbolic) -> Settled:

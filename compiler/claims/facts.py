@@ -22,7 +22,7 @@ from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, inputs
 from thetaprime.coverage import both, neither, witness
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
-from thetaprime.intervals import NONNEGATIVE, POSITIVE, meet, point
+from thetaprime.intervals import NONNEGATIVE, POSITIVE, REAL, Interval, meet, point
 from thetaprime.ir import Equation, State, Statement, Step, reads, statements
 from thetaprime.render import spec_text
 from thetaprime.scopes import free, outputs
@@ -30,6 +30,9 @@ from thetaprime.types import SCALAR
 
 T = Sym("t")
 MOST_WORLDS = 40
+# Where right - left lies (left - right for > and >=).
+KNOWN = {"<": POSITIVE, ">": POSITIVE, "<=": NONNEGATIVE, ">=": NONNEGATIVE, "==": SIDES[0],
+         "!=": Interval(hole=True)}
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -272,7 +275,6 @@ def _world(
     step, case = question.step, known.cases[0 if first else 1]
     given = _given(question, known, first, algebra, truths)
     run = inputs(step, case, first, algebra, given, truths)
-    run.split = algebra.split
     run.execute(body)
     facts: list[Poly] = []
     for relation in (*_assumed(question), *lemmas):
@@ -282,11 +284,8 @@ def _world(
         poly = _whole(algebra, algebra.subtract(right, left).ratio)
         if not poly:
             continue
-        strict = relation.op in ("<", ">")
-        facts += [poly, -poly] if relation.op == "==" else [poly]
-        side = point(algebra.number(0).interval.low) if relation.op == "==" else (
-            POSITIVE if strict else NONNEGATIVE)
-        algebra.assume(poly, side)
+        facts += {"==": [poly, -poly], "!=": []}.get(relation.op, [poly])
+        algebra.assume(poly, KNOWN[relation.op])
     text = "t = 1" if first else "t > 1"
     words = [text, *(spec_text(g) for g, truth in truths.items() if truth)]
     return World(run, first, " and ".join(words), tuple(facts))
@@ -438,7 +437,7 @@ def _later(relation: Relation, after: Mapping[Sym, Sym]) -> Relation:
 def _by_shift(question: Question, lemmas: Sequence[Relation]) -> Certificate | None:
     """An equation that follows from itself one step earlier, which then gives a state its value:
     m/(1 - b^(t - 1)) = c, so that m = c*(1 - b^(t - 1)) and m' = c*(1 - b^t)."""
-    if len(question.facts) != 1 or question.facts[0].op != "==" or _at(question) is not None:
+    if len(question.facts) != 1 or question.facts[0].op != "==" or not _at_every_step(question):
         return None
     step, (relation,) = question.step, question.facts
     primed = {Sym(s.name, True): s for s in step.states if not s.constant}
@@ -455,6 +454,14 @@ def _by_shift(question: Question, lemmas: Sequence[Relation]) -> Certificate | N
     return certificate("induction", settled)
 
 
+def _at_every_step(question: Question) -> bool:
+    """Whether conditions that hold at one step hold at all: they are about hyperparameters, or the
+    gradient that is always the same."""
+    lasting = {h.name for h in question.step.hypers} | question.constant
+    return all(s.name in lasting for r in question.when for e in (r.left, r.right)
+               for s in symbols(inlined(question.step, e)))
+
+
 def _one_step_earlier(
     question: Question, world: World, relation: Relation, primed: Mapping[Sym, State]
 ) -> Symbolic:
@@ -464,7 +471,12 @@ def _one_step_earlier(
     t = run.env[T]
     assert t is not None
     before = {**known, T: algebra.subtract(t, algebra.number(1))}
-    cut = inputs(step, run.case, False, algebra, before, run.truths)
+    other = [step.point, "loss", *([] if question.constant else [step.gradient])]
+    for name in other:  # not what they are now
+        if (now := run.env.get(Sym(name))) is not None:
+            before[Sym(name)] = algebra.atom(
+                ("symbol", f"earlier {name}"), algebra.varies(now.ratio), REAL)
+    cut = inputs(step, run.case, False, algebra, before, run.truths, tag="earlier")
     for symbol, state in primed.items():
         value = run.env.get(Sym(state.name))
         if value is not None:

@@ -25,6 +25,7 @@ from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Symbolic, Undefined, inputs
 from thetaprime.expr import Num, Sym, symbols
 from thetaprime.intervals import POSITIVE
+from thetaprime.signature import asks_more
 
 # How a state may scale: by a sign and a power of c.
 Scale = tuple[int, Fraction]
@@ -36,6 +37,8 @@ SCALES: tuple[Scale, ...] = tuple((sign, Fraction(v)) for v in (
 def prove_invariance(question: Question) -> Certificate:
     """A certificate for a claim `invariant under`. Raises Unproved."""
     step = question.step
+    if asks_more(step):
+        raise Unproved("the rule asks for more than the gradient")
     point = Relation("==", Sym(step.point, True), Sym(step.point, True))
     kept = [Relation("==", Sym(s.name, True), Sym(s.name, True))
             for s in step.states if not s.constant]

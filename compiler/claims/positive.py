@@ -323,7 +323,8 @@ def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
         match algebra.key(atom):
             case ("slack", Poly() as fact) if fact not in root.facts:
                 return None
-    common = replace(root.algebra, atoms={**algebra.atoms, **root.algebra.atoms}, monomials={})
+    common = replace(root.algebra, atoms={**algebra.atoms, **root.algebra.atoms},
+                     numbers=algebra.numbers, monomials={})
     for monomial, coefficient in poly.terms.items():
         sums = [a for a, e in monomial if algebra.key(a)[0] == "sum" and e == 1]
         if len(sums) != 1:
@@ -333,6 +334,9 @@ def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
         _, extent, inside = algebra.key(atom)
         assert isinstance(inside, Ratio)
         outside = Poly({tuple(p for p in monomial if p[0] != atom): coefficient})
+        if algebra.varies(Ratio(outside)) & _runs_over(extent):
+            rest = rest + Poly({monomial: coefficient})
+            continue
         # Entries share a divisor, or do not add up to one polynomial.
         key = extent, inside.den
         groups[key] = groups.get(key, ZERO) + outside * inside.num
@@ -351,6 +355,16 @@ def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
             return None
         proofs.append(found)
     return Proof("sum", poly, tuple(proofs))
+
+
+def _runs_over(extent: object) -> frozenset[str]:
+    """Along what a sum runs: no factor that varies along it moves inside."""
+    match extent:
+        case (str() as over, str(), tuple() as axes) if over in ("model", "tensor"):
+            return frozenset({"entry", *axes, *(["tensor"] if over == "model" else [])})
+        case (str() as over, _, _):
+            return frozenset({over})
+    raise AssertionError(extent)
 
 
 RULES = (_interval, _learned, _factor, _sum, _ends, _square, _root, _fact, _sign)

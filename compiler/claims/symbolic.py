@@ -344,7 +344,7 @@ def inputs(
     """An execution before its first statement: the point, the gradient, hyperparameters and states
     are atoms of their own, or what is ``given``; at t = 1 states are what they start from. ``tag``
     keeps states of different rules apart."""
-    run = Symbolic(step, case, first, algebra, truths or {}, tag=tag)
+    run = Symbolic(step, case, first, algebra, truths or {}, algebra.split, tag=tag)
     named = {s.name: s for s in step.states}
     typed = _types(step)
     known = case.before
