@@ -37,6 +37,8 @@ from thetaprime.syntax import (
     View,
 )
 
+# Types that are words of the language; others of one word are axes.
+_TYPES = ("int", "bool", "scalar", "matrix", "vector", "tensor")
 # The fields that hold names, by the kind of node; expressions are renamed wherever they stand.
 _NAMES: dict[type, tuple[str, ...]] = {
     HyperItem: ("name",), StateDecl: ("name",), ConstDecl: ("name",), DrawLine: ("name",),
@@ -110,6 +112,8 @@ class Renaming:
                     changed[field.name] = self.name(old)
             if changed.get("name", getattr(node, "name", "")) != getattr(node, "name", ""):
                 changed |= {"spelled": ""} if hasattr(node, "spelled") else {}
+            if isinstance(node, TypeName) and node.base not in _TYPES:  # `lanes` is an axis
+                changed["base"] = self.name(node.base)
             if isinstance(node, Extern):
                 changed["name"] = self.functions.get(node.name, node.name)
             found = replace(node, **changed)

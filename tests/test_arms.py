@@ -98,3 +98,32 @@ def test_blocks_of_an_arm_reduce_over_its_tensors() -> None:
     _check_alone(tp.loads(BLOCKS), path)
     compare(run_numpy(case, STEPS), path, 1e-9)
     compare(run_jax(case, STEPS), path, 1e-9)
+
+
+SIDES = """optimizer Sides
+  case rank == 2:
+    view x as matrix[rows, cols]
+    if t > 2:
+      d = polar(g)
+      e = norm(d over tensor)
+    else:
+      d = g
+      e = 1
+    u = d/(1 + e)
+  otherwise:
+    u = g
+  x' = x - 0.1*u
+"""
+
+
+def test_a_block_gives_a_matrix_on_one_side_and_the_gradient_on_the_other() -> None:
+    path = run_interpreter(SIDES, STEPS)
+    compare(run_numpy(SIDES, STEPS), path, 1e-12)
+    compare(run_jax(SIDES, STEPS), path, 1e-12)
+    x, oracles = LEAVES["matrix"], problem.Oracles()
+    for t, found in enumerate(path, 1):
+        g = oracles.grad(LEAVES if t == 1 else path[t - 2], problem.batch(100 * t))["matrix"]
+        u, s, vt = np.linalg.svd(g, full_matrices=False)
+        d, e = (u @ vt, np.sqrt(len(s))) if t > 2 else (g, 1.0)
+        x = x - 0.1 * d / (1 + e)
+        np.testing.assert_allclose(found["matrix"], x, rtol=1e-10)

@@ -480,3 +480,9 @@ def test_a_reference_resolves_to_what_its_file_would_be() -> None:
     found = resolve_reference(parse_spec_reference(source), source, Scope(find))
     same = flat(Source("x.opt", "optimizer X = SAM(SGD)\n"))
     assert [p.item for p in found.parts] == [p.item for p in same.parts]
+
+
+@pytest.mark.parametrize("expression", [
+    "FOSI(MARSShampoo)", "EntropySGD(MuonPolarExpress)", "ASAM(LANTON)", "Muon on centralize"])
+def test_wrappers_and_transforms_go_around_rules_for_matrices(expression: str) -> None:
+    assert tp.load(expression).check().diagnostics == ()

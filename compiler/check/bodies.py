@@ -65,10 +65,14 @@ def infer_statements(
                 done.append(replace(statement, target=replace(target, type=kind), args=typed_args))
             case When(condition, then, otherwise, source):
                 condition = typing.block_condition(condition, source)
-                then = infer_statements(then, typing, wanted, point, draws)
-                otherwise = infer_statements(otherwise, typing, wanted, point, draws)
-                done.append(_joined(replace(statement, condition=condition, then=then,
-                                            otherwise=otherwise), typing))
+                sides = [infer_statements(side, typing, wanted, point, draws)
+                         for side in (then, otherwise)]
+                entries = _per_entry(sides, typing)
+                if entries:
+                    sides = [infer_statements(side, typing, {**wanted, **entries}, point, draws)
+                             for side in (then, otherwise)]
+                done.append(_joined(replace(statement, condition=condition, then=sides[0],
+                                            otherwise=sides[1]), typing))
             case Loop():
                 done.append(infer_loop(
                     typing, statement, lambda body: infer_statements(
@@ -79,6 +83,20 @@ def infer_statements(
                     inside, statement, partial(infer_statements, typing=inside, wanted=wanted,
                                                point=point, draws=draws)))
     return tuple(done)
+
+
+def _per_entry(sides: list[tuple[Statement, ...]], typing: Typing) -> dict[Sym, Type]:
+    """What one side of a block gives for each entry and the other as the matrix that a tensor is
+    seen as: for each entry."""
+    plain: set[Sym] = set()
+    seen: dict[Sym, Type] = {}
+    for statement in (s for side in sides for s in side if isinstance(s, Equation)):
+        entries = typing.spread(statement.value)
+        if typed(entries) != typed(statement.value):
+            seen[statement.target] = typed(entries)
+        elif typed(entries).extent is Extent.ENTRY:
+            plain.add(statement.target)
+    return {symbol: kind for symbol, kind in seen.items() if symbol in plain}
 
 
 def _joined(block: When, typing: Typing) -> When:
