@@ -46,7 +46,7 @@ ORACLE_UNITS: dict[str, tuple[tuple[Unit | None, ...], Unit]] = {
     "slope": ((X, None), GRADIENT), "rows": ((X,), GRADIENT), "out": ((X,), O),
     "push": ((X, None), O / X), "pull": ((X, None), O / X), "dell": ((O,), L / O),
     "hess_ell": ((O, None), L / O**2), "ggn": ((X, None), L / X**2), "grads": ((X,), GRADIENT),
-    "losses": ((X,), L),
+    "losses": ((X,), L), "hess": ((X,), L / X**2),
 }
 assert set(ORACLE_UNITS) == set(ORACLES)
 
