@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 from comparing import SAME, compared, everywhere, side_of
-from lanes import Batch, batch, constants_in, runs, value_of
+from lanes import Batch, batch, runs, value_of, vectorised
 
-from thetaprime.arguments import draws
 from thetaprime.asking import Asked
 from thetaprime.claims.equality import Rival
 from thetaprime.claims.problem import Curved
@@ -23,12 +22,11 @@ from thetaprime.claims.runs import Trial, run
 from thetaprime.claims.same_runs import judged_changed, judged_equal, rival_hypers
 from thetaprime.claims.verdicts import told
 from thetaprime.evaluate import Run
-from thetaprime.expr import Apply, Expr, Num, Sym, substitute
+from thetaprime.expr import Apply, Expr, Num, Sym, substitute, symbols
 from thetaprime.guards import holds
 from thetaprime.interpret import after, executed, start
 from thetaprime.ir import Step, asks_gradient
 from thetaprime.numbers import FLOAT
-from thetaprime.signature import asks_more
 
 LANES, STEPS = 2048, (3, 2, 5, 1)
 TREES = (((2,), (1,)), ((2, 3), (3,)), ((1,),), ((4,),), ((3, 2),), ((2, 2, 2),))
@@ -113,6 +111,12 @@ def changed_batch(question: Question, given: Batch, factor: float) -> tuple[Ques
         gradients = tuple(tuple(value_of(expr, {target.name: a}) for a in g) for g in gradients)
     return replace(question, changes=changes), replace(given, gradients=gradients)
 
+def constants_in(question: Question) -> set[str]:
+    """The symbols that an invariance brings: c in `g -> c*g`."""
+    step = question.step
+    known = {step.point, step.gradient, "t", *(h.name for h in step.hypers)}
+    return {s.name for _, e in question.changes for s in symbols(e)} - known
+
 
 # Attacks.
 
@@ -120,8 +124,7 @@ def changed_batch(question: Question, given: Batch, factor: float) -> tuple[Ques
 def attack(question: Question, found: Attack, points: int, seconds: float) -> None:
     """Rounds until so many points agreed, a claim falls, or the time is over."""
     other = rival(question) if question.claim.form == "equals" else None
-    slow = asks_more(question.step) or bool(draws(question.step)) or (
-        other is not None and (asks_more(other.step) or bool(draws(other.step))))
+    slow = not all(map(vectorised, [question.step, *([other.step] if other else [])]))
     found.engine = "interpreter" if slow else "program"
     rng = np.random.default_rng([ord(c) for c in found.spec + found.claim])
     begun, before = time.perf_counter(), found.points

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Timer
 from typing import Any
 
 from recording import entries, machine, quantile, record, where, write_part
@@ -29,7 +30,7 @@ WAYS = {"without claims": "--no-claims", "with claims, cold": "--claims",
 # Seconds: of the median by each way, and of the slowest of all.
 AIMS = {"without claims": 1.0, "with claims, cold": 10.0}
 SLOWEST = 60.0
-LIMIT = 600.0
+LIMIT = 120.0  # then a process is ended, and its claims have no verdicts
 
 
 def timed(command: Sequence[str], cache: str) -> tuple[float, float, str]:
@@ -38,8 +39,11 @@ def timed(command: Sequence[str], cache: str) -> tuple[float, float, str]:
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)
+        alarm = Timer(LIMIT, process.kill)
+        alarm.start()
         _, _, used = os.wait4(process.pid, 0)
         process.returncode = 0  # it is waited for
+        alarm.cancel()
         seconds = time.perf_counter() - start
         out.seek(0)
         return seconds, used.ru_utime + used.ru_stime, out.read()
@@ -53,7 +57,11 @@ def measured(name: str, path: str) -> dict[str, Any]:
             command = [sys.executable, "-m", "thetaprime", "check", option, "--json", path]
             seconds, processor, text = timed(command, cache)
             row[way] = {"seconds": round(seconds, 3), "processor": round(processor, 3)}
-            (found,) = json.loads(text)
+            try:
+                (found,) = json.loads(text)
+            except ValueError:  # ended by the limit, or by an error of its own
+                row["ended"] = "limit" if seconds >= LIMIT else "error"
+                found = {"diagnostics": [], "claims": []}
             row.setdefault("diagnostics", [d["code"] for d in found["diagnostics"]])
             if option == "--claims":
                 row["claims"] = [{k: c[k] for k in ("claim", "verdict", "how", "points", "seconds")}
@@ -73,7 +81,8 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
                                  "of": max(rows, key=lambda r: r[way][clock])["spec"]}
     found["verdicts"] = dict(Counter(c["verdict"] for row in rows for c in row["claims"]))
     found["specs"] = len(rows)
-    found["specs without claims"] = [row["spec"] for row in rows if not row["claims"]]
+    found["specs without claims"] = [row["spec"] for row in rows
+                                     if not row["claims"] and "ended" not in row]
     return found
 
 
@@ -98,6 +107,9 @@ def table(report: dict[str, Any]) -> list[str]:
     lines.append(f"- no spec to take more than {SLOWEST:g} s: {value:.2f} s by the clock, "
                  f"{used:.2f} s of the processor, "
                  f"{_reached(value <= SLOWEST, used <= SLOWEST)}")
+    lines += [f"- `{row['spec']}` ended by {'the limit of ' if row['ended'] == 'limit' else 'an '}"
+              f"{f'{LIMIT:g} s' if row['ended'] == 'limit' else 'error'}, its claims are not counted"
+              for row in report["rows"] if "ended" in row]
     counts = found["verdicts"]
     total = sum(counts.values())
     lines += ["", "| claims | PROVED | REFUTED | TESTED |", "| -: | -: | -: | -: |",

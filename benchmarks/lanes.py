@@ -13,16 +13,20 @@ from fractions import Fraction
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from thetaprime.arguments import draws
 from thetaprime.backends.jax_plan import factory_name, parameter_names
 from thetaprime.backends.module import load
 from thetaprime.backends.to_jax import emit
 from thetaprime.cases import guard_of
 from thetaprime.claims.questions import Question
 from thetaprime.claims.runs import Trial
-from thetaprime.expr import Apply, Expr, Num, Sym, symbols
-from thetaprime.ir import Equation, Hyper, State, Step, statements
+from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.ir import Equation, Hyper, State, Step, reads, statements
+from thetaprime.ops import ORACLES
+from thetaprime.signature import asks_more
 from thetaprime.types import SCALAR, Type
 
 jax.config.update("jax_enable_x64", True)
@@ -103,7 +107,7 @@ def batch(
         for k in range(steps):
             for array in gradients[k]:
                 array[(way == 7) | np.full(lanes, k == steps - 1)] = last
-    losses = rng.integers(0, 64, (steps, lanes))/8
+    losses = np.where(rng.random(lanes) < 0.5, 1.5, rng.integers(0, 64, (steps, lanes))/8)
     return Batch(hypers, tuple(point), tuple(map(tuple, gradients)), losses)
 
 
@@ -257,8 +261,11 @@ def runs(
         program = factory(**fixed, **hypers)
         state, found = program.init(params), []
         for k, gradient in enumerate(gradients):
-            change, state = program.update(gradient, state, params, value=losses[k])
-            params = jax.tree.map(lambda p, d: p + d, params, change)
+            if asks_more(step):
+                params, state = program.step(params, state, (params, gradient), curved)
+            else:
+                change, state = program.update(gradient, state, params, value=losses[k])
+                params = jax.tree.map(lambda p, d: p + d, params, change)
             found.append((params, {str(i): state[1 + i] for i in places.values()}))
         return found
 
@@ -268,12 +275,22 @@ def runs(
         yield list(params), {e: _columns(values[str(i)]) for e, i in places.items()}
 
 
+def vectorised(step: Step) -> bool:
+    """Whether many runs of a step can be made at once: nothing is drawn, and what it asks follows
+    from the loss on this step's batch."""
+    asked = [n for s in step.body for e in reads(s) for n in walk(e)
+             if isinstance(n, Apply) and n.op in ORACLES]
+    return not draws(step) and all(
+        n.op in ("loss", "grad", "hvp", "slope") and n.over == ("this",) for n in asked)
+
+
+def curved(y: Any, batch: Any) -> Any:
+    """The loss of `claims.problem.Curved` around the point of a step, with the gradient there:
+    3/2 + g.d + |d|^2/2 + sum(d^3)/6 with d = y - x."""
+    point, gradient = batch
+    return 1.5 + sum(jnp.sum(g*d + d*d/2 + d*d*d/6) for g, d in zip(
+        gradient, [p - q for p, q in zip(y, point, strict=True)], strict=True))
+
+
 def _columns(value: Any) -> list[Array]:
     return [v for v in value if v is not None] if isinstance(value, list) else [value]
-
-
-def constants_in(question: Question) -> set[str]:
-    """The symbols that an invariance brings: c in `g -> c*g`."""
-    step = question.step
-    known = {step.point, step.gradient, "t", *(h.name for h in step.hypers)}
-    return {s.name for _, e in question.changes for s in symbols(e)} - known

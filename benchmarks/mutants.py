@@ -1,6 +1,6 @@
 """Slips of the pen in the shipped specs: who notices them.
 
-    python benchmarks/mutants.py [--each 3] [--seed 0] [--seconds 30] [--workers 2] [SPEC ...]
+    python benchmarks/mutants.py [--count 450] [--seed 0] [--seconds 15] [--workers 2] [SPEC ...]
 
 Of every shipped spec some single edits (`thetaprime.edits`) are drawn, kinds of edits with equal
 chances, the places of a kind too. Each mutant goes through three judges: `check` (an error or a
@@ -19,13 +19,14 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from recording import entries, machine, record, where, write_part
+from recording import LONGEST, entries, limit, machine, record, where, write_part
 
 from thetaprime.claims.equality import Rival, prove_equality
 from thetaprime.claims.facts import Unproved
@@ -35,7 +36,7 @@ from thetaprime.claims.refute import Counterexample
 from thetaprime.claims.runs import trials
 from thetaprime.claims.same_runs import judged_equal
 from thetaprime.claims.symbolic import Unknown
-from thetaprime.claims.verdicts import judge
+from thetaprime.claims.verdicts import Verdict, judge
 from thetaprime.diagnostics import Diagnostic, SpecError
 from thetaprime.edits import ROWS, Edit, opened
 from thetaprime.edits.facts import Facts
@@ -48,7 +49,7 @@ from thetaprime.pipeline import check_flat, checked
 from thetaprime.source import Source
 
 RUNS, STEPS = 48, (2, 1, 4, 6)
-JUDGES = ("check", "claims", "runs")
+QUICK = 2.0  # seconds
 
 
 def drawn(flat: Flat, count: int, rng: random.Random) -> Iterator[Edit]:
@@ -61,6 +62,10 @@ def drawn(flat: Flat, count: int, rng: random.Random) -> Iterator[Edit]:
         for one in facts:
             kinds.setdefault(row.name, []).extend(
                 (one, change) for change in row.changes(one) if change)
+    own = {name: [(one, change) for one, change in changes if all(
+        flat.parts[site.part].source == flat.source for site, _ in change)]
+        for name, changes in kinds.items()}
+    kinds = own if any(own.values()) else kinds  # not in the base that a wrapper is shown with
     kinds = {name: changes for name, changes in kinds.items() if changes}
     while kinds and count:
         name = rng.choice(sorted(kinds))
@@ -96,12 +101,18 @@ def _codes(found: Sequence[Diagnostic]) -> Counter[str]:
     return Counter(d.code for d in found)
 
 
-def by_claims(edit: Edit, before: Sequence[str]) -> Iterator[dict[str, str]]:
-    """The claims that are refuted, and those proved of the spec that are not of the mutant."""
-    for (claim, source), status in zip(edit.flat.claims, before, strict=True):
-        verdict = judge(edit.flat, claim, source)
-        if verdict.status == "REFUTED" or (status == "PROVED" and verdict.status != "PROVED"):
-            yield {"claim": verdict.claim, "verdict": verdict.status}
+def by_claims(edit: Edit, before: Sequence[Verdict]) -> Iterator[dict[str, str]]:
+    """The claims proved of the spec that are not of the mutant, and those refuted, up to the first
+    of these; the quickest claims come first. What was only TESTED of the spec is asked again where
+    that was quick."""
+    for number in sorted(range(len(before)), key=lambda k: before[k].seconds):
+        if before[number].status == "PROVED" or before[number].seconds < QUICK:
+            verdict = judge(edit.flat, *edit.flat.claims[number])
+            if verdict.status == "REFUTED" or (
+                    before[number].status == "PROVED" and verdict.status != "PROVED"):
+                yield {"claim": verdict.claim, "verdict": verdict.status}
+            if verdict.status == "REFUTED":
+                return
 
 
 def by_runs(edit: Edit, step: Step) -> str:
@@ -121,25 +132,25 @@ def by_runs(edit: Edit, step: Step) -> str:
     return "equal"
 
 
-def follow(edit: Edit, step: Step, codes: Counter[str], statuses: Sequence[str], out: Connection
+def follow(edit: Edit, step: Step, codes: Counter[str], known: Sequence[Verdict], out: Connection
            ) -> None:
     """Everything about one mutant, sent judge by judge."""
     warnings.simplefilter("ignore")
     out.send(("check", by_check(edit, codes)))
     out.send(("runs", by_runs(edit, step)))
-    for broken in by_claims(edit, statuses):
+    for broken in by_claims(edit, known):
         out.send(("claims", broken))
     out.send(("done", None))
 
 
-def judged(edit: Edit, step: Step, codes: Counter[str], statuses: Sequence[str], seconds: float
+def judged(edit: Edit, step: Step, codes: Counter[str], known: Sequence[Verdict], seconds: float
            ) -> dict[str, Any]:
     """The row of one mutant."""
     row: dict[str, Any] = {"edit": edit.name, "before": edit.before, "after": edit.after,
                            "check": [], "claims": [], "runs": "", "ended": "limit"}
     context = get_context("fork")
     inward, outward = context.Pipe(duplex=False)
-    process = context.Process(target=follow, args=(edit, step, codes, statuses, outward))
+    process = context.Process(target=follow, args=(edit, step, codes, known, outward))
     begun = time.perf_counter()
     process.start()
     outward.close()
@@ -158,15 +169,27 @@ def judged(edit: Edit, step: Step, codes: Counter[str], statuses: Sequence[str],
     return row
 
 
-def mutants(item: tuple[str, str], each: int, seed: int, seconds: float) -> list[dict[str, Any]]:
+def verdicts_of(flat: Flat) -> list[Verdict]:
+    """The verdicts on a spec; what takes too long or cannot be judged has none worth asking for."""
+    found = []
+    for claim, source in flat.claims:
+        try:
+            with limit(LONGEST):
+                found += verdicts(replace(flat, claims=((claim, source),)))
+        except Exception as why:
+            found.append(Verdict(f"{why}", source, claim.span, "TESTED", seconds=LONGEST))
+    return found
+
+
+def mutants(item: tuple[str, str, int], seed: int, seconds: float) -> list[dict[str, Any]]:
     """The rows of one spec."""
     warnings.simplefilter("ignore")
-    name, path = item
+    name, path, each = item
     flat = checked(Source(name, Path(path).read_text("utf-8")))
     step = lower(flat, prelude(), {}).step
-    codes, statuses = _codes(check_flat(flat)), [v.status for v in verdicts(flat)]
+    codes, known = _codes(check_flat(flat)), verdicts_of(flat)
     rng = random.Random(f"{seed} {name}")
-    return [{"spec": name, **judged(edit, step, codes, statuses, seconds)}
+    return [{"spec": name, **judged(edit, step, codes, known, seconds)}
             for edit in drawn(flat, each, rng)]
 
 
@@ -211,8 +234,8 @@ def table(report: dict[str, Any]) -> list[str]:
     found = report["summary"]
     total = found["mutants"]
     lines = [
-        f"{total} mutants of {found['specs']} shipped specs, {report['each']} of each drawn with "
-        f"seed {report['seed']}, at most {report['seconds']:g} s for one. {where(report)}", "",
+        f"{total} mutants of {found['specs']} shipped specs, as many of each, drawn with seed "
+        f"{report['seed']}, at most {report['seconds']:g} s for one. {where(report)}", "",
         "| first to notice | mutants | share |", "| - | -: | -: |",
         *(f"| {name} | {count} | {count/total:.1%} |"
           for name, count in found["first to notice"].items()), "",
@@ -235,23 +258,25 @@ def table(report: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--each", type=int, default=3, help="mutants of each spec")
+    parser.add_argument("--count", type=int, default=450, help="mutants of all specs together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=30, help="for one mutant at most")
+    parser.add_argument("--seconds", type=float, default=15, help="for one mutant at most")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="all of them if none is named")
     options = parser.parse_args()
     known = entries()
-    chosen = {n: str(known[n]) for n in options.specs or known}
+    names = options.specs or list(known)
+    few, more = divmod(options.count, len(names))
+    chosen = [(n, str(known[n]), few + (k < more)) for k, n in enumerate(names)]
     here, rows = machine(), []
-    one = partial(mutants, each=options.each, seed=options.seed, seconds=options.seconds)
+    one = partial(mutants, seed=options.seed, seconds=options.seconds)
     with ProcessPoolExecutor(options.workers) as pool:
-        for name, found in zip(chosen, pool.map(one, chosen.items()), strict=True):
+        for (name, *_), found in zip(chosen, pool.map(one, chosen), strict=True):
             rows += found
             for row in found:
                 print(f"{name:26} {row['seconds']:5.1f} s  {outcome(row):24} {row['edit']}: "
                       f"{row['before']}  ->  {row['after']}", flush=True)
-    report = {**here, "each": options.each, "seed": options.seed, "seconds": options.seconds,
+    report = {**here, "count": options.count, "seed": options.seed, "seconds": options.seconds,
               "summary": summary(rows), "rows": rows}
     print("\n".join(table(report)))
     if not options.specs:

@@ -6,8 +6,10 @@ import json
 import os
 import platform
 import re
+import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -18,6 +20,7 @@ from thetaprime.library import modules, shipped
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "checker.md"
 RESULTS = ROOT / "benchmarks" / "results"
+LONGEST = 60.0  # seconds that a verdict may take
 PACKAGES = ("numpy", "sympy", "mpmath", "lark", "jax")
 
 
@@ -73,3 +76,21 @@ def quantile(values: list[float], share: float) -> float:
     """The smallest value that at least this share of all do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]
+
+
+@contextmanager
+def limit(seconds: float) -> Iterator[None]:
+    """Raises TimeoutError in what takes longer, where the system can."""
+    def late(*_: Any) -> None:
+        raise TimeoutError(f"more than {seconds:g} s")
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
