@@ -107,9 +107,9 @@ def table(report: dict[str, Any]) -> list[str]:
     lines.append(f"- no spec to take more than {SLOWEST:g} s: {value:.2f} s by the clock, "
                  f"{used:.2f} s of the processor, "
                  f"{_reached(value <= SLOWEST, used <= SLOWEST)}")
-    lines += [f"- `{row['spec']}` ended by {'the limit of ' if row['ended'] == 'limit' else 'an '}"
-              f"{f'{LIMIT:g} s' if row['ended'] == 'limit' else 'error'}, its claims are not counted"
-              for row in report["rows"] if "ended" in row]
+    ends = {"limit": f"the limit of {LIMIT:g} s"}
+    lines += [f"- `{row['spec']}` ended by {ends.get(row['ended'], 'an error')}, its claims are "
+              "not counted" for row in report["rows"] if "ended" in row]
     counts = found["verdicts"]
     total = sum(counts.values())
     lines += ["", "| claims | PROVED | REFUTED | TESTED |", "| -: | -: | -: | -: |",

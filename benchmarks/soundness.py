@@ -34,6 +34,7 @@ from thetaprime.diagnostics import SpecError
 from thetaprime.lines import line_text
 from thetaprime.pipeline import checked, variants
 from thetaprime.source import Source
+
 ADAM = """\
 optimizer Planted
   hyper lr = 1e-3 in (0, inf)

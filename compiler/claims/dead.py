@@ -51,7 +51,7 @@ def _dead(step: Step) -> frozenset[Sym]:
     if _small(step):
         with suppress(Unproved, *STOPS):
             dead |= (hypers | states) - reached_written_out(known)
-    return dead
+    return frozenset(dead)
 
 
 def _small(step: Step) -> bool:
