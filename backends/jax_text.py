@@ -10,6 +10,7 @@ import re
 from thetaprime.backends import draws
 from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
+from thetaprime.backends.jax_fused import Form, helpers
 
 IMPORTS = '''
 from collections.abc import Callable
@@ -262,11 +263,14 @@ def _shifted(window, value, axis=0):
 }
 
 
-def helpers_for(code: str, turns: bool = False) -> list[str]:
+def helpers_for(
+    code: str, turns: bool = False, form: Form = "tree", by_path: bool = False
+) -> list[str]:
     """The texts of the helpers that ``code`` calls, and of those that they call, in order;
-    ``turns``: draws stand in loops."""
+    ``turns``: draws stand in loops; ``form`` in which arrays tensors are, ``by_path``: told apart by
+    their paths."""
     recipe = draws.helpers("jnp", turns)
-    known = {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}
+    known = {**_HELPERS, **helpers(form, by_path), **{name: f"\n{text}\n" for name, text in recipe.items()}}
     wanted: set[str] = set()
     todo = [code]
     while todo:

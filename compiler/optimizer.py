@@ -130,22 +130,25 @@ class Optimizer:
         broken = any(d.severity == "error" for d in found)
         return Report(self.source, tuple(found), 0 if broken else len(checked(self.source).claims))
 
-    def code(self, target: Target, **choices: Any) -> str:
-        """The text of a program for "jax" or "numpy"."""
+    def code(self, target: Target, *, fuse: str | None = None, **choices: Any) -> str:
+        """The text of a program for "jax" or "numpy". ``fuse="flat"``: a JAX program that holds many
+        tensors in few arrays."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         backend = import_module(f"thetaprime.backends.to_{target}")
-        text: str = backend.emit(self.step(**self._by_name(choices)[0]))
+        options = _fusion(target, fuse)
+        text: str = backend.emit(self.step(**self._by_name(choices)[0]), **options)
         return text
 
-    def to_jax(self, **hypers: Any) -> Any:
+    def to_jax(self, *, fuse: str | None = None, **hypers: Any) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
-        ecosystem's, numbers, arrays or schedules. Raises CallError, SpecError."""
+        ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays.
+        Raises CallError, SpecError."""
         from thetaprime.backends.to_jax import factory_name, parameter_names
 
         choices, values = self.split(hypers)
         names = parameter_names(self.step(**choices))
-        factory = getattr(self.module("jax", **choices), factory_name(self.name))
+        factory = getattr(self.module("jax", fuse=fuse, **choices), factory_name(self.name))
         return factory(**{names.get(n, n): v for n, v in values.items()})
 
     def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
@@ -157,11 +160,12 @@ class Optimizer:
         return NumpyOptimizer(self.module("numpy", **choices),
                               {names.get(n, n): v for n, v in values.items()})
 
-    def module(self, target: Target, **choices: Any) -> ModuleType:
+    def module(self, target: Target, *, fuse: str | None = None, **choices: Any) -> ModuleType:
         """The program, loaded."""
         from thetaprime.backends.module import load as execute
 
-        return execute(self.code(target, **choices), f"thetaprime_{target}_{self.name}")
+        kind = f"{target}_{fuse}" if fuse else target
+        return execute(self.code(target, fuse=fuse, **choices), f"thetaprime_{kind}_{self.name}")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).
@@ -191,6 +195,17 @@ class Optimizer:
                 raise CallError("bad-setting", f"`{name}` of `{self.name}` is one of "
                                                f"{', '.join(self.choices[name])}, not `{value}`")
         return choices, {n: v for n, v in found.items() if n not in choices}
+
+
+def _fusion(target: Target, fuse: str | None) -> dict[str, bool]:
+    """How a backend is told to fuse. Raises CallError."""
+    if fuse is None:
+        return {}
+    if target != "jax":
+        raise CallError("wrong-call", f"`fuse` is for JAX programs, not for {target}")
+    if fuse != "flat":
+        raise CallError("wrong-call", f"there is no way to fuse `{fuse}`", '`fuse="flat"`')
+    return {"fuse": True}
 
 
 def load(name_or_path: str | Path) -> Optimizer:
