@@ -231,8 +231,10 @@ def _tensors(layout, tree):
     "_held": '''
 def _held(layout, arrays):
     """What a state holds of the tensors that have a gradient, as real numbers."""
-    pairs = zip(layout.groups, arrays, strict=True)
-    return tuple(jax.tree.map(lambda a: _real(_present(layout, group, a)), b) for group, b in pairs)
+    def held(group, kept):
+        return jax.tree.map(lambda a: _real(_present(layout, group, a)), kept)
+
+    return tuple(map(held, layout.groups, arrays))
 ''',
     "_holding": '''
 def _holding(layout, new, old):
@@ -240,15 +242,17 @@ def _holding(layout, new, old):
     def put(group, a, b):
         present = _present(layout, group, b)
         a = STORED(a, present)
-        if present is b:
+        if all(layout.here[p] for p in group):
             return a
         fresh = iter(_cut(layout, [p for p in group if layout.here[p]], a))
         pieces = zip(group, _cut(layout, group, b), strict=True)
         kept = [next(fresh) if layout.here[p] else piece for p, piece in pieces]
         return jnp.concatenate(kept, AXIS)
 
-    rows = zip(layout.groups, new, old, strict=True)
-    return tuple(b if a is None else jax.tree.map(partial(put, group), a, b) for group, a, b in rows)
+    def holding(group, a, b):
+        return b if a is None else jax.tree.map(partial(put, group), a, b)
+
+    return tuple(map(holding, layout.groups, new, old))
 ''',
     "_tree": '''
 def _tree(layout, new, old):
@@ -342,7 +346,7 @@ def layout_text(form: Form, base: str, patterns: Iterable[str]) -> str:
     return told + _worded(_LAYOUT, form).replace("BASE", base).strip("\n")
 
 
-def helpers(form: Form, by_path: bool) -> dict[str, str]:
+def fused_helpers(form: Form, by_path: bool) -> dict[str, str]:
     """The helpers of a fused module that the others lack, or write otherwise."""
     if form == "tree":
         return {}

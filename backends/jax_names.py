@@ -11,12 +11,14 @@ from thetaprime.types import Extent, Type
 
 # Names that the generated text itself uses where quantities are named.
 RESERVED = {
-    "Any", "Batches", "FRESH", "Fused", "GradientTransformationExtraArgs", "Layout", "NamedTuple",
-    "Optimizer", "PATTERNS", "Packed", "ScalarOrSchedule", "ValueError", "accumulate", "batch", "between", "bool", "carry", "count", "dtype", "due",
+    "accumulate", "batch", "between", "bool", "carry", "count", "dataclass", "dtype", "due",
     "evaluate", "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads", "hypers",
-    "dataclass", "index", "init", "int", "jax", "jnp", "layout", "leaf", *(f"leaf_{i}" for i in range(1, 10)), "len",
-    "math", "more", "one_turn", "otherwise", "pack", "params", "partial", "path", "paths", "problem", "range", "seed",
-    "state", "step", "structure", "t", "take", "then", "tuple", "unpack", "update", "value",
+    "index", "init", "int", "jax", "jnp", "layout", "leaf", "len", "math", "more", "one_turn",
+    "otherwise", "pack", "params", "partial", "path", "paths", "problem", "range", "seed", "state",
+    "step", "structure", "t", "take", "then", "tuple", "unpack", "update", "value", "Any",
+    "Batches", "FRESH", "Fused", "GradientTransformationExtraArgs", "Layout", "NamedTuple",
+    "Optimizer", "PATTERNS", "Packed", "ScalarOrSchedule", "ValueError",
+    *(f"leaf_{i}" for i in range(1, 10)),
 }
 # The number of the step as a whole number; no spec can define ``t'``.
 STEP_COUNT = Sym("t", True, Type(Extent.SCALAR, kind="int"))

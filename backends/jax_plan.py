@@ -121,8 +121,11 @@ def make_plan(step: Step, fuse: bool = False) -> Plan:
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
     writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes),
                     views=step.views)
-    form, apart = form_of(step, asked is not None, (update, start, evaluate)) if fuse else ("tree", "")
-    return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked, form, apart)
+    plan = Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
+    if not fuse:
+        return plan
+    form, apart = form_of(step, asked is not None, (update, start, evaluate))
+    return replace(plan, form=form, apart=apart)
 
 
 def _functions(asked: Questions | None) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from thetaprime.backends import draws
 from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
-from thetaprime.backends.jax_fused import Form, helpers
+from thetaprime.backends.jax_fused import Form, fused_helpers
 
 IMPORTS = '''
 from collections.abc import Callable
@@ -267,14 +267,15 @@ def helpers_for(
     code: str, turns: bool = False, form: Form = "tree", by_path: bool = False
 ) -> list[str]:
     """The texts of the helpers that ``code`` calls, and of those that they call, in order;
-    ``turns``: draws stand in loops; ``form`` in which arrays tensors are, ``by_path``: told apart by
-    their paths."""
+    ``turns``: draws stand in loops; ``form``: the arrays in which tensors are held, ``by_path``:
+    told apart by their paths."""
     recipe = draws.helpers("jnp", turns)
-    known = {**_HELPERS, **helpers(form, by_path), **{name: f"\n{text}\n" for name, text in recipe.items()}}
+    known = {**_HELPERS, **fused_helpers(form, by_path),
+             **{name: f"\n{text}\n" for name, text in recipe.items()}}
     wanted: set[str] = set()
     todo = [code]
     while todo:
-        called = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop())) & known.keys() - wanted
+        called = set(re.findall(r"(?<![\w.])_[a-z_]+", todo.pop())) & known.keys() - wanted
         wanted |= called
         todo += [known[name] for name in called]
     return [text.strip("\n") for name, text in known.items() if name in wanted]

@@ -27,8 +27,8 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 class Scene:
     """What the lines are written for: ``lists`` are the symbols that stand for one array of each
     tensor, the one in whose shape they all are first; ``several``: the step sees several
-    batches; ``sparse``: of some tensors the first one is missing, but others are not; ``place`` says
-    where tensors lie."""
+    batches; ``sparse``: of some tensors the first one is missing, but others are not; ``place``:
+    what says where tensors lie."""
 
     writer: Writer
     lists: tuple[Sym, ...]

@@ -131,8 +131,8 @@ class Optimizer:
         return Report(self.source, tuple(found), 0 if broken else len(checked(self.source).claims))
 
     def code(self, target: Target, *, fuse: str | None = None, **choices: Any) -> str:
-        """The text of a program for "jax" or "numpy". ``fuse="flat"``: a JAX program that holds many
-        tensors in few arrays."""
+        """The text of a program for "jax" or "numpy". ``fuse="flat"``: a JAX program that holds
+        many tensors in few arrays."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         backend = import_module(f"thetaprime.backends.to_{target}")
