@@ -105,7 +105,7 @@ _WORDS: dict[Form, dict[str, str]] = {
         "LENGTH": "math.prod(layout.shapes[p])",
         "PIECE": "jnp.reshape(a, (*jnp.shape(a)[: jnp.ndim(a) - len(shape)], math.prod(shape)))",
         "STORED": "_stored",
-        "SHARE": "a dtype",
+        "SHARE": "dtype",
     },
     "stacks": {
         "AXIS": "0",
@@ -120,8 +120,8 @@ _BY_PATH = "(jnp.result_type(a), jnp.shape(a), *(fnmatchcase(paths[p], q) for q 
 
 _LAYOUT = '''
 class Layout(NamedTuple):
-    """Where the tensors of a tree lie. A group is the numbers of those that share SHARE: they are
-    one array, in which they lie one after the other."""
+    """Where the tensors of a tree lie. A group is the numbers of those of one SHARE: they are one
+    array, in which they lie one after the other."""
 
     structure: Any  # of the tree
     shapes: tuple[Any, ...]  # of its tensors; None where it has none
