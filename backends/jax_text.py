@@ -10,7 +10,8 @@ import re
 from thetaprime.backends import draws
 from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
-from thetaprime.backends.jax_fused import Form, fused_helpers
+from thetaprime.backends.jax_fused import Form
+from thetaprime.backends.jax_fused_text import fused_helpers
 
 IMPORTS = '''
 from collections.abc import Callable

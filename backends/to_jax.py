@@ -12,7 +12,8 @@ import re
 from dataclasses import replace
 from textwrap import wrap
 
-from thetaprime.backends.jax_fused import HELD, NOTES, layout_text
+from thetaprime.backends.jax_fused import HELD, NOTES
+from thetaprime.backends.jax_fused_text import layout_text
 from thetaprime.backends.jax_plan import Plan, factory_name, make_plan, parameter_names, used_in
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
