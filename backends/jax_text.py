@@ -207,13 +207,14 @@ def _copy(params):
 ''',
     "_full": '''
 def _full(params, value, *axes):
-    """`value` in the shape and dtype of each parameter, after `axes`."""
+    """`value` in the shape, dtype and sharding of each parameter, after `axes`."""
 
     def full(p):
         dtype = jnp.result_type(p)
         pair = jnp.iscomplexobj(p)
         a = jnp.full_like(p, value * (1 + 1j) if pair else value, dtype=dtype)
-        return jnp.broadcast_to(a, (*axes, *a.shape)) if axes else a
+        shape = (*axes, *jnp.shape(p))
+        return shard_alike(jnp.broadcast_to(a, shape), jnp.broadcast_to(p, shape))[0]
 
     return jax.tree.map(full, params)
 ''',

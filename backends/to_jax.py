@@ -69,6 +69,9 @@ def _imports(head: str, text: str) -> str:
         ("partial(", "from functools import partial"),
         ("accumulate(", "from itertools import accumulate")) if word in text]
     head = head.replace("from typing", "\n".join([*after, "from typing"]), 1)
+    if "shard_alike(" in text:
+        named = "from jax.experimental.shard_alike import shard_alike"
+        head = head.replace("import jax.numpy as jnp", f"import jax.numpy as jnp\n{named}", 1)
     return "\n".join([*before, head])
 
 

@@ -140,16 +140,28 @@ class Optimizer:
         text: str = backend.emit(self.step(**self._by_name(choices)[0]), **options)
         return text
 
-    def to_jax(self, *, fuse: str | None = None, **hypers: Any) -> Any:
+    def to_jax(
+        self, *, fuse: str | None = None, shard_state: tuple[Any, str] | None = None, **hypers: Any
+    ) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
         ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays.
-        Raises CallError, SpecError."""
+        ``shard_state=(mesh, axis)``: the state is cut over the devices along an axis of a mesh, on
+        all of which the parameters are whole. Raises CallError, SpecError."""
         from thetaprime.backends.to_jax import factory_name, parameter_names
 
         choices, values = self.split(hypers)
         names = parameter_names(self.step(**choices))
         factory = getattr(self.module("jax", fuse=fuse, **choices), factory_name(self.name))
-        return factory(**{names.get(n, n): v for n, v in values.items()})
+        made = factory(**{names.get(n, n): v for n, v in values.items()})
+        if shard_state is None:
+            return made
+        mesh, axis = shard_state
+        if axis not in mesh.shape:
+            raise CallError("wrong-call", f"the mesh has no axis `{axis}`",
+                            f"it has {', '.join(mesh.shape)}")
+        from thetaprime.backends.jax_sharding import spread
+
+        return spread(made, mesh, axis)
 
     def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
         """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
