@@ -54,6 +54,8 @@ def _start(plan: Plan, state: State) -> str:
         return f"jnp.full({_shape(dims)}, {value}, {kept or 'dtype'})"
     if state.type.extent is Extent.TENSOR and state.type.axes and not number:
         text = name if plan.fused else f"structure.unflatten({name})"
+        if plan.family(state) and not plan.fused:
+            text = f"_family_tree(structure, {name}, {text})"
         return f"_kept({text}, {kept})" if kept else text
     if state.guard is not None:
         text = f"_some({plan.place}, {name}, params)"

@@ -42,7 +42,9 @@ def cut(tree: Any, devices: Mesh) -> Any:
             left = [n for n in left if n not in fits[:1]]
         return jax.device_put(a, NamedSharding(devices, PartitionSpec(*names)))
 
-    return jax.tree.map(placed, tree)
+    found = jax.tree.map(placed, tree)
+    assert not all(a.sharding.is_fully_replicated for a in jax.tree.leaves(found))
+    return found
 
 
 def counted(function: Any, *args: Any) -> Counter[str]:

@@ -159,6 +159,17 @@ def test_gradients_as_a_tree_beside_packed_parameters(name: str) -> None:
         tx.update({**grads, "w1": None}, tx.init(packed), packed)
 
 
+@pytest.mark.parametrize("fuse", [None, "flat"])
+@pytest.mark.parametrize("name", ["shampoo", "soap", "sm3", "adafactor", "muon"])
+def test_a_step_keeps_the_form_of_the_state(name: str, fuse: str | None) -> None:
+    """Else a loop over steps is no loop, and the second step is compiled again."""
+    tx = tp.load(name).to_jax(fuse=fuse)
+    params = tree(MATRICES, 0, np.float32)
+    state = tx.init(params)
+    _, after = tx.update(params, state, params)
+    assert forms(after) == forms(state)
+
+
 # The contract of an optax transformation.
 
 
