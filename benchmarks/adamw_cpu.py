@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pages import write_head
 
 LR, B1, B2, EPS, WD = 1e-3, 0.9, 0.999, 1e-8, 1e-2
 MOVED = 7  # arrays that one step of AdamW reads or writes
@@ -217,7 +218,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if options.page:
-        options.page.write_text(page(report), "utf-8")
+        write_head(options.page, page(report))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ KEY = ("rule", "size", "leaves", "dtype", "contender")
 
 
 def shapes(rule: str, size: float, many: bool) -> list[tuple[int, int]]:
-    """About ``size`` entries in square matrices."""
-    count = MANY if many else FEW
+    """About ``size`` entries in square matrices, not fewer than 16 in each."""
+    count = min(MANY, max(1, int(size) // 16)) if many else FEW
     side = max(1, math.isqrt(int(size) // count))
     if rule in MATRIX_RULES and side > LARGEST_SIDE:
         side = LARGEST_SIDE
@@ -119,13 +119,13 @@ def main() -> None:
     gpu = device()
     if not gpu:
         print("no GPU here: small sizes on the CPU, to show that this runs; nothing is written")
-        options.sizes, options.rounds = [3e4], 2
+        options.sizes, options.rounds, options.leaves = [500], 2, ["few", "many"]
     rows = []
     for rule in options.rules:
         for size in [s for s in options.sizes if s <= LARGEST.get(rule, math.inf)]:
             for dtype in options.dtypes:
                 for leaves in options.leaves:
-                    found = row(rule, size, leaves == "many" and bool(gpu), dtype, options.rounds)
+                    found = row(rule, size, leaves == "many", dtype, options.rounds)
                     rows += found
                     for r in found:
                         print(f"{rule:13}{r['size']:12.3g}{r['leaves']:6}  {dtype:9}"

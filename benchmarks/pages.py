@@ -45,6 +45,14 @@ def write_section(page: Path, title: str, lines: list[str]) -> None:
     page.write_text(text.rstrip() + "\n", "utf-8")
 
 
+def write_head(page: Path, text: str) -> None:
+    """Replace what stands before the first section of a page."""
+    old = page.read_text("utf-8") if page.exists() else ""
+    found = re.search(r"^## ", old, re.MULTILINE)
+    rest = f"\n{old[found.start():]}" if found else ""
+    page.write_text(text.rstrip() + "\n" + rest, "utf-8")
+
+
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
     """A table in Markdown, numbers to the right."""
     return [f"| {' | '.join(head)} |", f"| - |{' -: |' * (len(head) - 1)}",

@@ -187,11 +187,14 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
+@click.option("--fuse", type=click.Choice(["flat"]), help="For jax: many tensors in few arrays.")
 def compile_spec(
-    spec: str, target: str, output: Path | None, settings: Sequence[str], force: bool
+    spec: str, target: str, output: Path | None, settings: Sequence[str], force: bool,
+    fuse: str | None,
 ) -> None:
     """Write the program of a spec, as text that needs only jax or only numpy."""
     from thetaprime.files import guard_program
+    from thetaprime.optimizer import fusion
     from thetaprime.usage import assign, load_spec, parse_settings
 
     optimizer = load_spec(spec)
@@ -199,7 +202,7 @@ def compile_spec(
         guard_program(output, force)
     _refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
-    text = _program(optimizer, target, hypers)
+    text = _program(optimizer, target, fusion(target, fuse), hypers)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -216,7 +219,9 @@ def _refuse_wrong(optimizer: Optimizer) -> None:
         click.echo(f"{render(diagnostic)}\n", err=True)
 
 
-def _program(optimizer: Optimizer, target: str, hypers: dict[str, Any]) -> str:
+def _program(
+    optimizer: Optimizer, target: str, options: dict[str, bool], hypers: dict[str, Any]
+) -> str:
     """The text of the program with these hyperparameters for its defaults."""
     from importlib import import_module
 
@@ -224,7 +229,7 @@ def _program(optimizer: Optimizer, target: str, hypers: dict[str, Any]) -> str:
 
     choices, values = optimizer.split(hypers)
     emit = import_module(f"thetaprime.backends.to_{target}").emit
-    return str(emit(with_defaults(optimizer.step(**choices), values)))
+    return str(emit(with_defaults(optimizer.step(**choices), values), **options))
 
 
 @cli.command()

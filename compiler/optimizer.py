@@ -136,7 +136,7 @@ class Optimizer:
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         backend = import_module(f"thetaprime.backends.to_{target}")
-        options = _fusion(target, fuse)
+        options = fusion(target, fuse)
         text: str = backend.emit(self.step(**self._by_name(choices)[0]), **options)
         return text
 
@@ -209,7 +209,7 @@ class Optimizer:
         return choices, {n: v for n, v in found.items() if n not in choices}
 
 
-def _fusion(target: Target, fuse: str | None) -> dict[str, bool]:
+def fusion(target: str, fuse: str | None) -> dict[str, bool]:
     """How a backend is told to fuse. Raises CallError."""
     if fuse is None:
         return {}

@@ -91,7 +91,7 @@ def spread(name: str) -> str:
 
 
 def collectives(name: str) -> str:
-    """In a step on vectors that are cut into eight."""
+    """In a step on two vectors that are cut into eight."""
     tx = tp.load(name).to_jax()
     params = cut({n: jnp.ones(LENGTH) for n in ("a", "b")}, mesh(8))
     found = counted(tx.update, params, tx.init(params), params)
@@ -110,6 +110,17 @@ def zero(name: str) -> str:
     assert all(a.sharding.is_fully_replicated for a in jax.tree.leaves(change))
     found = counted(tx.update, params, state, params)
     return f"{here / sum(a.nbytes for a in leaves)} {','.join(sorted(found))}"
+
+
+def memory(name: str) -> str:
+    """Bytes of parameters and of states, counters aside, on one of eight devices."""
+    tx = tp.load(name).to_jax()
+    params = cut({n: jnp.ones(LENGTH) for n in ("a", "b")}, mesh(8))
+
+    def here(tree: Any) -> int:
+        return sum(a.addressable_shards[0].data.nbytes for a in jax.tree.leaves(tree) if a.ndim)
+
+    return f"{here(params)} {here(jax.jit(tx.init)(params))}"
 
 
 def shards(name: str) -> str:
@@ -132,7 +143,7 @@ def _shown(a: Any) -> str:
 
 
 WHAT: dict[str, Callable[[str], str]] = {
-    f.__name__: f for f in (same, fused, spread, collectives, zero, shards)}
+    f.__name__: f for f in (same, fused, spread, collectives, zero, memory, shards)}
 
 if __name__ == "__main__":
     assert jax.device_count() == 8

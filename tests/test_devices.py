@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +114,31 @@ def test_a_state_that_is_cut_takes_an_eighth_of_every_device() -> None:
     """Put together is the change of the parameters alone."""
     assert told("zero", ["adamw", "lion"]) == dict.fromkeys(
         ["adamw", "lion"], "0.125 all-gather")
+
+
+def page_module() -> Any:
+    """The script that writes the arithmetic of docs/devices.md."""
+    pytest.importorskip("thetaprime.cost")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        return runpy.run_path(str(ROOT / "benchmarks/devices.py"))
+
+
+def test_the_page_is_what_its_script_writes() -> None:
+    page = page_module()
+    section = "\n".join([f"## {page['TITLE']}", "", *page["lines"]()])
+    assert section in (ROOT / "docs/devices.md").read_text("utf-8")
+
+
+def test_the_arithmetic_of_the_page_is_that_of_eight_devices() -> None:
+    page = page_module()
+    length = 2 * 8 * 512
+    found = told("memory", page["RULES"])
+    waits = told("collectives", page["RULES"])
+    for name in page["RULES"]:
+        one = page["share"](name, length, 8)
+        assert found[name] == f"{one.parameters:.0f} {one.state:.0f}"
+        assert waits[name] == (f"all-reduce={one.waits}" if one.waits else "none")
 
 
 def test_an_axis_that_the_mesh_lacks_is_told() -> None:

@@ -25,6 +25,7 @@ from thetaprime.arguments import CallError
 from thetaprime.backends.jax_plan import make_plan
 from thetaprime.backends.module import load
 from thetaprime.backends.to_jax import emit, factory_name
+from thetaprime.cli import main
 from thetaprime.pipeline import compile_text
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -327,6 +328,13 @@ def test_a_wrong_way_to_fuse_is_told() -> None:
         tp.load("adamw").to_jax(fuse="round")
     with pytest.raises(CallError, match="`fuse` is for JAX programs"):
         tp.load("adamw").code("numpy", fuse="flat")
+
+
+def test_the_command_line_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", "adamw", "--to", "jax", "--fuse", "flat"]) == 0
+    assert capsys.readouterr().out == tp.load("adamw").code("jax", fuse="flat")
+    assert main(["compile", "adamw", "--to", "numpy", "--fuse", "flat"]) == 2
+    assert "`fuse` is for JAX programs, not for numpy" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["adamw", "lamb", "shampoo"])
