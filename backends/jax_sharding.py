@@ -10,7 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax import sharding
+from jax.sharding import Mesh
+
+# jax does not type these.
+_PartitionSpec: Any = sharding.PartitionSpec
+_constrained: Any = jax.lax.with_sharding_constraint
 
 
 def spread(optimizer: Any, mesh: Mesh, axis: str) -> Any:
@@ -18,11 +23,15 @@ def spread(optimizer: Any, mesh: Mesh, axis: str) -> Any:
     mesh. Its parameters must be whole on every device of the mesh."""
     init, advance = optimizer.init, optimizer[1]
 
+    def placed(a: jax.Array, cut: int | None) -> Any:
+        spec = _PartitionSpec() if cut is None else _PartitionSpec(*[None] * cut, axis)
+        return _constrained(a, sharding.NamedSharding(mesh, spec))
+
     def cut(tree: Any) -> Any:
-        return jax.tree.map(lambda a: _placed(a, NamedSharding(mesh, _cut(a, mesh, axis))), tree)
+        return jax.tree.map(lambda a: placed(a, _longest(a.shape, mesh.shape[axis])), tree)
 
     def whole(tree: Any) -> Any:
-        return jax.tree.map(lambda a: _placed(a, NamedSharding(mesh, PartitionSpec())), tree)
+        return jax.tree.map(lambda a: placed(a, None), tree)
 
     def start(params: Any) -> Any:
         return cut(init(params))
@@ -34,15 +43,7 @@ def spread(optimizer: Any, mesh: Mesh, axis: str) -> Any:
     return optimizer._replace(**dict(zip(optimizer._fields, (start, step), strict=True)))
 
 
-def _placed(a: jax.Array, where: NamedSharding) -> jax.Array:
-    return jax.lax.with_sharding_constraint(a, where)
-
-
-def _cut(a: jax.Array, mesh: Mesh, axis: str) -> PartitionSpec:
-    """Where an array is cut: along the longest of its axes that the devices divide."""
-    devices = mesh.shape[axis]
-    fits = [i for i, length in enumerate(a.shape) if length and length % devices == 0]
-    if not fits:
-        return PartitionSpec()
-    longest = max(fits, key=lambda i: a.shape[i])
-    return PartitionSpec(*[None] * longest, axis)
+def _longest(shape: tuple[int, ...], devices: int) -> int | None:
+    """The longest axis of those that the devices divide."""
+    fits = [i for i, length in enumerate(shape) if length and length % devices == 0]
+    return max(fits, key=lambda i: shape[i], default=None)
