@@ -133,6 +133,19 @@ def test_kernels_do_not_grow_with_the_tensors(name: str) -> None:
     assert kernels(100) == kernels(3) <= 12
 
 
+def test_a_step_is_a_loop_for_each_result_on_a_cpu() -> None:
+    """As docs/performance.md says; where XLA learns to do better, that page is out of date."""
+    tx = tp.load("adamw").to_jax()
+    x = jnp.ones(4096)
+
+    def step(x: Any, state: Any, g: Any) -> Any:
+        change, state = tx.update(g, state, x)
+        return x + change, state
+
+    text = jax.jit(step, donate_argnums=(0, 1)).lower(x, tx.init(x), x).compile().as_text()
+    assert len(re.findall(r"= f32\[4096\]\S* fusion\(", text[text.index("\nENTRY"):])) == 3
+
+
 def test_gradients_with_respect_to_what_is_packed_are_packed(x64: None) -> None:
     tx = tp.load("adamw").to_jax(fuse="flat")
     params = tree(TENSORS, 0)
