@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 
 from thetaprime.arguments import draws
 from thetaprime.backends.array_expr import ArrayWriter
-from thetaprime.backends.jax_names import python_names
+from thetaprime.backends.jax_names import ENTRIES, python_names
 from thetaprime.backends.jax_plan import each_axis
 from thetaprime.backends.jax_walks import reads_of
 from thetaprime.backends.segments import Ask, Choice, Phase, Segment, Turns, segments, whole
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ir import Draw, EachAxis, Equation, Loop, Statement, Step, When, reads, statements
-from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS
+from thetaprime.ops import ALONG, OPS, ORACLES, REDUCTIONS, WHOLE
 from thetaprime.scopes import inside, outputs
 from thetaprime.signature import asks_more, oracles_of
 from thetaprime.simplify import flatten
-from thetaprime.types import LENGTH, PER_ENTRY
+from thetaprime.types import LENGTH, PARAMS, PER_ENTRY
 
 # Names that the functions themselves use.
-_OWN = ("ASKED", "GRADIENT", "NAME", "POINT", "STATES", "batch", "index", "leaves", "np", "result",
-        *ORACLES)
+_OWN = ("ASKED", "GRADIENT", "NAME", "POINT", "STATES", "batch", ENTRIES, "index", "leaves", "np",
+        "result", *ORACLES)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ class Plan:
     def several(self) -> bool:
         """Whether the step sees more than its own batch."""
         return any(call.over[0] != "this" for call in calls(self.step))
+
+    @property
+    def rows(self) -> bool:
+        """Whether the step sees all entries of the model in one row."""
+        found = (n for s in self.step.body for e in reads(s) for n in walk(e))
+        return any(isinstance(n, Apply) and n.op in WHOLE for n in found)
 
     @property
     def seeded(self) -> bool:
@@ -109,6 +115,7 @@ def make_plan(step: Step) -> Plan:
     names |= {result: "result", Sym("loss"): "value"}
     lengths = {a.name: str(a.length) if isinstance(a.length, int) else names[Sym(a.length)]
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}
+    lengths[PARAMS] = ENTRIES
     named = frozenset(a.name for a in step.axes)
     writer = ArrayWriter(names, lengths, named=named, views=step.views)
     return Plan(step, writer, update.segments, update.results, start, evaluate, asks_more(step))

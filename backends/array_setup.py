@@ -7,14 +7,17 @@ from collections.abc import Sequence
 
 from thetaprime.backends.array_plan import Plan, calls
 from thetaprime.backends.draws import name_hash
+from thetaprime.backends.jax_names import ENTRIES
 from thetaprime.backends.jax_walks import reads_of
 from thetaprime.backends.numpy_walk import words
 from thetaprime.expr import Apply, Num, Sym, symbols
 from thetaprime.ir import Hyper, State, Step
 from thetaprime.ops import ORACLES
 from thetaprime.storage import STOCHASTIC
-from thetaprime.types import Extent
+from thetaprime.types import PARAMS, Extent
 
+# The number of entries of the model.
+ENTRIES_BLOCK = (ENTRIES, [f"{ENTRIES} = sum(leaf[POINT].size for leaf in leaves)"])
 # Lines of a setup, of which a function has those that define what it reads (none: it has them).
 Block = tuple[str, list[str]]
 
@@ -33,8 +36,11 @@ def entered(plan: Plan) -> list[Block]:
     """The lines that look at what a step was given."""
     leaves = f"leaves = _leaves(params, {'None' if plan.asks else 'grads'}, state)"
     found: list[Block] = [("leaves", [leaves]), ("dtype", ["dtype = _scalar_type(leaves)"])]
+    found.append(ENTRIES_BLOCK)
     if plan.asks:
         return [("", ["_require(problem)"]), *found]
+    if plan.rows:
+        found.append(("", ["_complete(leaves, params)"]))
     if Sym("loss") in set().union(*(reads_of(s) for s in plan.update)):
         text = f'raise ValueError("{plan.step.name} reads the loss: step(..., value=loss)")'
         return [("", ["if value is None:", f"    {text}"]), *found]
@@ -50,7 +56,9 @@ def oracle(name: str, plan: Plan) -> Block:
     given = [f"_tree(params, {w})" if space == "entry" else w
              for w, space in zip(words, row.takes, strict=False)]
     call = f"problem.{name}({', '.join([*given, 'batch', *which])})"
-    if row.gives == "entry":
+    if row.gives == PARAMS:
+        answer = f'_square({call}, entries, dtype, "{name}")'
+    elif row.gives == "entry":
         answer = f'_answer(params, {call}, "{name}")'
     elif row.gives == "scalar" and not row.axis:
         answer = f"dtype({call})"

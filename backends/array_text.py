@@ -115,13 +115,28 @@ def _scalar_type(leaves):
     """The type of numbers for the whole model: the widest that one of its tensors computes in."""
     return np.result_type(np.float32, *(leaf[POINT].dtype for leaf in leaves)).type
 ''',
+    "_complete": '''
+def _complete(leaves, params):
+    """ValueError where a tensor has no gradient: one row of all entries needs all."""
+    if len(leaves) < len(_paths(params)):
+        raise ValueError("one row of all entries needs the gradients of all tensors")
+''',
+    "_square": '''
+def _square(a, entries, dtype, what):
+    """A matrix over all entries of the model; ValueError for one of another shape."""
+    a = np.asarray(a, dtype)
+    if a.shape != (entries, entries):
+        raise ValueError(f"{what} has shape {a.shape}, and the model has {entries} entries")
+    return a
+''',
     "_unzip": '''
 def _unzip(rows, results):
     """The columns of a table: a list for each of the results."""
     return [list(column) for column in zip(*rows, strict=True)] or [[]] * results
 ''',
     **{name: numpy_text(*jax_helpers(f"{name}(")) for name in (
-        "_sum", "_max", "_min", "_all", "_any", "_default", "_entries", "_tall", "_shifted")},
+        "_sum", "_max", "_min", "_all", "_any", "_default", "_entries", "_tall", "_shifted",
+        "_flat", "_unflat")},
     **{name: numpy_text(text) for name, text in MATRICES.items()},
     "_fits_all": numpy_text(MATRICES["_fits_all"]).replace(
         "jax.tree.leaves(params)", "(x for _, x, _ in _walk(params, {}, ''))"),

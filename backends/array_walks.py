@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from thetaprime.backends.array_expr import ArrayWriter
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_leaf import Regions, leaf_lines
-from thetaprime.backends.jax_oracles import batch_text
+from thetaprime.backends.jax_oracles import batch_text, whole_text
 from thetaprime.backends.jax_regions import ended, indented, renamed, returned, within
 from thetaprime.backends.jax_walks import given, reads_of
 from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import Carry, Equation, First, Loop, Statement
-from thetaprime.ops import ORACLES, REDUCTIONS
+from thetaprime.ops import ORACLES, REDUCTIONS, WHOLE
 from thetaprime.scopes import free, outputs
 from thetaprime.types import Extent
 
@@ -72,6 +72,8 @@ def _varies(symbol: Sym, stage: Segment) -> bool:
 def _ask(ask: Ask, scene: Scene) -> str:
     """An answer of the problem; the functions that ask have the names of the oracles."""
     call = ask.call
+    if call.op in WHOLE:
+        return f"{scene.writer.name(ask.target)} = {whole_text(call, scene.writer)}"
     row = ORACLES[call.op]
     given = [scene.writer.show(a) for a in call.args[:len(row.takes)]]
     given.append(_batch(call, scene))

@@ -9,8 +9,9 @@ from thetaprime.backends.terms import COPY, SELECT, Node, Operand
 from thetaprime.expr import Expr, Sym
 from thetaprime.ops import OPS
 
-# ufuncs that the graph names besides the op table's.
-_UFUNCS = {"square": "square"}
+# What computes an operation, where that is not the op table's function of numpy; a name with an
+# underscore is the module's own.
+_FUNCTIONS = {"square": "square", "sign": "_sign"}
 _DRAWS = ("normal", "uniform", "rademacher")
 
 Spell = Callable[[Expr], str]
@@ -33,7 +34,8 @@ def text(
         return names[block.place[value]] if isinstance(value, Node) else spell(value)
 
     def call(function: str, *args: str, out: str = "") -> None:
-        used.add(function)
+        if not function.startswith("_"):
+            used.add(function)
         say(f"{function}({', '.join(args)}{', out=' if out else ''}{out})")
 
     def select(node: Node) -> None:
@@ -81,7 +83,7 @@ def text(
             case "op" if node.op in _DRAWS:
                 say(f"{at(node)}[...] = {names[f'{node.op} {node.name}']}")
             case "op":
-                function = _UFUNCS.get(node.op) or OPS[node.op].array
+                function = _FUNCTIONS.get(node.op) or OPS[node.op].array
                 call(function, *(at(a) for a in node.args), out=at(node))
     for name, (node, _) in block.due.items():
         if block.place[node] != name:

@@ -21,7 +21,7 @@ from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, First
 from thetaprime.ops import ALONG, OPS, REDUCTIONS
 from thetaprime.render import ATOM, Notation, render
-from thetaprime.types import SCALAR, Extent, join, places
+from thetaprime.types import OUTPUTS, SCALAR, Extent, join, places
 
 Plain = Equation | First | Draw
 
@@ -233,8 +233,6 @@ class Writer:
 
 
 _INFIX = {"^": "**"}
-# The axis of the outputs of a model, whose own shape they keep.
-OUTPUTS = "outputs"
 
 
 def _number(number: Num) -> str:

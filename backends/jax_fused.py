@@ -26,7 +26,7 @@ from thetaprime.backends.segments import Ask, Choice, Part, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ir import Draw, EachAxis, Loop, Statement, Step, reads, statements
 from thetaprime.storage import STOCHASTIC
-from thetaprime.types import Extent
+from thetaprime.types import PARAMS, Extent
 
 Form = Literal["tree", "flat", "stacks"]
 
@@ -50,6 +50,8 @@ def form_of(step: Step, asks: bool, parts: Iterable[Part | None]) -> tuple[Form,
     ``asks``: the step asks the problem for more than the gradient."""
     if any(s.storage is not None and s.storage[1] == STOCHASTIC for s in step.states):
         return "tree", "states are rounded by chance, tensor by tensor"
+    if any(_of_model(node) for s in statements(step.body) for e in reads(s) for node in walk(e)):
+        return "tree", "the rule sees the model as one vector"
     walked = [s for part in parts if part is not None for s in _walked(part.segments)]
     if all(_same_for_all(s) for s in walked) and not any(
             s.type.extent is Extent.TENSOR or s.guard is not None for s in step.states):
@@ -84,6 +86,10 @@ def _same_for_all(statement: Statement) -> bool:
     guarded = getattr(statement, "guard", None) is not None
     nodes = [node for e in reads(statement) for node in walk(e)]
     return not guarded and all(_of_entries(node) for node in (*nodes, *targets))
+
+
+def _of_model(node: Expr) -> bool:
+    return node.type is not None and PARAMS in node.type.axes
 
 
 def _of_entries(node: Expr) -> bool:

@@ -182,6 +182,22 @@ def _some(layout, arrays, params):
 }
 
 _STACKED = {
+    "_some_stacks": '''
+def _some_stacks(layout, arrays, params, *axes):
+    """The arrays of tensors along `axes`, stored as the parameters are; None for a group that has
+    none."""
+    def stored(a, b):
+        return _stored(a, jnp.broadcast_to(b, (*axes, *jnp.shape(b))))
+
+    pairs = zip(arrays, _joined(layout, params), strict=True)
+    return tuple(None if a is None else jax.vmap(stored)(a, b) for a, b in pairs)
+''',
+    "_some_numbers": '''
+def _some_numbers(layout, numbers, params):
+    """The numbers, one for each tensor; None for a group that has none."""
+    pairs = zip(numbers, _joined(layout, params), strict=True)
+    return tuple(None if a is None else jnp.asarray(a, _real_dtype(b)) for a, b in pairs)
+''',
     "_paths": '''
 def _paths(tree):
     """The path of each tensor: the keys that lead to it, with slashes between."""

@@ -17,7 +17,7 @@ from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, ended, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym, substitute
 from thetaprime.guards import conjoined
-from thetaprime.ir import EachAxis, Equation, Loop, Statement, When
+from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
 from thetaprime.scopes import free, outputs
 from thetaprime.types import REST, Extent
 
@@ -169,9 +169,10 @@ def _together(body: list[Statement]) -> list[Statement]:
 
 
 def _left_out(pieces: list[Statement], wanted: set[Sym]) -> list[Sym]:
-    """The symbols that are wanted and that some tensors do not have."""
+    """The symbols that are wanted and that some tensors do not have; a first value takes the place
+    of one that is known before."""
     guards: dict[Sym, list[Expr | None]] = {}
-    for piece in pieces:
+    for piece in (p for p in pieces if not isinstance(p, First)):
         for symbol in outputs(piece):
             guards.setdefault(symbol, []).append(guard_of(piece))
     return [s for s, known in guards.items() if s in wanted and not _complete(known)]

@@ -10,8 +10,8 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.cases import rank_guard
 from thetaprime.expr import Apply, walk
 from thetaprime.ir import Equation, Statement, Step, reads, statements
-from thetaprime.ops import MANY, STRUCTURE
-from thetaprime.types import REST, Type, places, ranks
+from thetaprime.ops import MANY, STRUCTURE, WHOLE
+from thetaprime.types import REST, Extent, Type, places, ranks
 
 if TYPE_CHECKING:
     from thetaprime.backends.jax_expr import Writer
@@ -53,7 +53,8 @@ def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str
         case "along":
             return f"_spread({args[0]}, {expr.over[0]}, {like}.shape)"
         case "eye":
-            return f"jnp.eye({length(kind.axes[0])}, dtype={like}.dtype)"
+            dtype = "dtype" if kind.extent is Extent.SCALAR else f"{like}.dtype"
+            return f"jnp.eye({length(kind.axes[0])}, dtype={dtype})"
         case "take":
             place = _last(typed(expr.args[0]), expr.over[0])
             return f"jnp.take({args[0]}, {args[1]}, axis={place})"
@@ -127,8 +128,8 @@ def view_lines(body: Iterable[Statement], lines: Iterable[str], writer: Writer) 
 def fit_lines(step: Step) -> list[str]:
     """The line that refuses tensors which a step cannot see as matrices."""
     exprs = (e for s in statements(step.body) for e in reads(s))
-    if not step.views and not any(
-            isinstance(n, Apply) and n.op in STRUCTURE for e in exprs for n in walk(e)):
+    found = {n.op for e in exprs for n in walk(e) if isinstance(n, Apply)}
+    if not step.views and not found & {*STRUCTURE, *WHOLE}:
         return []
     least, most = (0, None) if step.takes is None else ranks(
         next(v for v in step.views if rank_guard(v) == step.takes))
@@ -195,8 +196,10 @@ def _polar(a):
 ''',
     "_mpow": '''
 def _mpow(a, p):
-    """The power of a symmetric matrix: that of its eigenvalues."""
+    """The power of a positive definite matrix: that of its eigenvalues; none is smaller than what
+    rounding makes of the largest."""
     w, v = jnp.linalg.eigh(a)
+    w = jnp.maximum(w, jnp.finfo(w.dtype).eps * w[-1])
     return (v * w**p) @ v.T
 ''',
 }

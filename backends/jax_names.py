@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping
 
 from thetaprime.expr import Sym
 from thetaprime.ir import Axis
-from thetaprime.types import Extent, Type
+from thetaprime.types import PARAMS, Extent, Type
 
 # Names that the generated text itself uses where quantities are named.
 RESERVED = {
-    "accumulate", "batch", "between", "bool", "carry", "count", "dataclass", "dtype", "due",
-    "evaluate", "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads", "hypers",
-    "index", "init", "int", "jax", "jnp", "layout", "leaf", "len", "math", "more", "one_turn",
-    "otherwise", "pack", "params", "partial", "path", "paths", "problem", "range", "seed", "state",
-    "step", "structure", "t", "take", "then", "tuple", "unpack", "update", "value", "Any",
-    "Batches", "FRESH", "Fused", "GradientTransformationExtraArgs", "Layout", "NamedTuple",
-    "Optimizer", "PATTERNS", "Packed", "ScalarOrSchedule", "ValueError",
-    *(f"leaf_{i}" for i in range(1, 10)),
+    "Any", "Batches", "FRESH", "Fused", "GradientTransformationExtraArgs", "Layout", "NamedTuple",
+    "Optimizer", "PATTERNS", "Packed", "ScalarOrSchedule", "ValueError", "accumulate", "batch",
+    "between", "bool", "carry", "count", "dataclass", "dtype", "due", "entries", "evaluate",
+    "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads", "hypers", "index",
+    "init", "int", "jax", "jnp", "layout", "leaf", *(f"leaf_{i}" for i in range(1, 10)), "len",
+    "math", "more", "one_turn", "otherwise", "pack", "params", "partial", "path", "paths",
+    "problem", "range", "seed", "shard_alike", "state", "step", "structure", "t", "take", "then",
+    "tuple", "unpack", "update", "value",
 }
+# The number of entries of the model.
+ENTRIES = "entries"
 # The number of the step as a whole number; no spec can define ``t'``.
 STEP_COUNT = Sym("t", True, Type(Extent.SCALAR, kind="int"))
 
@@ -41,6 +43,8 @@ def python_names(symbols: Iterable[Sym], taken: Iterable[str] = ()) -> dict[Sym,
 
 
 def lengths(axes: Iterable[Axis], names: Mapping[Sym, str]) -> dict[str, str]:
-    """The lengths of named axes as text; one that the problem alone knows has its own name."""
-    return {a.name: str(a.length) if isinstance(a.length, int)
-            else names.get(Sym(a.length), a.length) for a in axes}
+    """The lengths of named axes as text; one that the problem alone knows has its own name, and
+    ``params`` that of the number of entries."""
+    known = {a.name: str(a.length) if isinstance(a.length, int)
+             else names.get(Sym(a.length), a.length) for a in axes}
+    return {name: ENTRIES if name == length == PARAMS else length for name, length in known.items()}

@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
 from thetaprime.backends.segments import Ask
 from thetaprime.expr import Apply, walk
 from thetaprime.ir import Step, reads, statements
-from thetaprime.ops import ORACLES
+from thetaprime.ops import ORACLES, WHOLE
 
 # An oracle as text: F is the function that it differentiates, then its arguments and the batch.
 _CALLS = {
     "loss": ("loss", "{f}({0}, {b})"),
     "grad": ("loss", "jax.grad({f})({0}, {b})"),
     "hvp": ("loss", "_along(jax.grad({f}), {0}, {1}, {b})"),
+    "hess": ("loss", "_hess({f}, {0}, {b})"),
     "slope": ("loss", "_along({f}, {0}, {1}, {b})"),
     "rows": ("loss", "_rows({f}, {0}, {b})"),
     "out": ("out", "{f}({0}, {b})"),
@@ -50,6 +52,30 @@ def _loss(problem, params, batch):
 def _along(function, y, v, batch):
     """The derivative of `function` at y in the direction v."""
     return jax.jvp(lambda p: function(p, batch), (y,), (_alike(v, y),))[1]
+''',
+    "_hess": '''
+def _hess(loss, y, batch):
+    """The Hessian of the loss at y; rows and columns are all entries, tensor after tensor."""
+    return jax.hessian(lambda row: loss(_unflat(row, y), batch))(_flat(y))
+''',
+    "_flat": '''
+def _flat(tensors, axes=0):
+    """All entries of the model in one row, tensor after tensor, after the first `axes` axes."""
+    if any(a is None for a in tensors):
+        raise ValueError("one row of all entries needs the gradients of all tensors")
+    return jnp.concatenate([jnp.reshape(a, (*a.shape[:axes], -1)) for a in tensors], axis=-1)
+''',
+    "_unflat": '''
+def _unflat(row, tensors):
+    """A row of all entries cut into arrays of the shapes and dtypes of the tensors."""
+    if any(a is None for a in tensors):
+        raise ValueError("one row of all entries needs the gradients of all tensors")
+    parts, start = [], 0
+    for a in tensors:
+        part = row[..., start:start + a.size].astype(a.dtype)
+        parts.append(jnp.reshape(part, (*row.shape[:-1], *a.shape)))
+        start += a.size
+    return tuple(parts)
 ''',
     "_pull": '''
 def _pull(function, y, w, batch):
@@ -157,7 +183,19 @@ def ask_lines(asked: Iterable[Ask], writer: Writer, several: bool) -> list[str]:
     return lines
 
 
+def whole_text(call: Apply, writer: Writer) -> str:
+    """``flat`` and ``unflat`` as calls of helpers."""
+    (arg,) = call.args
+    lead = len(typed(arg).axes) if call.op == "flat" else 0
+    if call.op == "flat":
+        return f"_flat({writer.show(arg)}{f', {lead}' if lead else ''})"
+    assert writer.like is not None
+    return f"_unflat({writer.show(arg)}, {writer.name(writer.like)})"
+
+
 def _call(call: Apply, writer: Writer, several: bool) -> str:
+    if call.op in WHOLE:
+        return whole_text(call, writer)
     row = ORACLES[call.op]
     points = [writer.show(a) for a in call.args[:len(row.takes)]]
     batch = batch_text(call, writer, several)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from thetaprime.backends.jax_names import ENTRIES
 from thetaprime.backends.jax_plan import Plan, handed_through
 from thetaprime.backends.jax_signature import compute_defaults
 from thetaprime.expr import Apply, Num, Sym, symbols
@@ -29,6 +30,11 @@ def columns_of(plan: Plan, first: Sym) -> list[Sym]:
     columns += [Sym(s.name, type=s.type) for s in step.states
                 if s.type.extent is not Extent.SCALAR]
     return list(dict.fromkeys(columns))
+
+
+def entries_line(tree: str) -> str:
+    """How many numbers a tree has, all tensors together."""
+    return f"{ENTRIES} = sum(jnp.size(a) for a in jax.tree.leaves({tree}))"
 
 
 def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[str]:

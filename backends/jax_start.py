@@ -8,7 +8,13 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_plan import Plan, copies, numeric, used_in
 from thetaprime.backends.jax_regions import indented
-from thetaprime.backends.jax_setup import hyper_lines, needed_by, paths_line, place_line
+from thetaprime.backends.jax_setup import (
+    entries_line,
+    hyper_lines,
+    needed_by,
+    paths_line,
+    place_line,
+)
 from thetaprime.backends.jax_walks import Scene, walks
 from thetaprime.expr import Sym, symbols
 from thetaprime.ir import Draw, State
@@ -29,6 +35,7 @@ def init_lines(plan: Plan) -> list[str]:
         if numeric(state) and not isinstance(state.start, Draw):
             used |= symbols(state.start)
     setup = [place_line(plan, "params"), "dtype = _scalar_dtype(params)",
+             entries_line("params"),
              "count = jnp.zeros([], jnp.int32)", *hyper_lines(plan, used, "count"),
              f"{writer.name(point)} = _tensors({plan.place}, params)", paths_line(plan, "params")]
     packed = ["params = unpack(params)"] if plan.fused else []
@@ -58,7 +65,9 @@ def _start(plan: Plan, state: State) -> str:
             text = f"_family_tree(structure, {name}, {text})"
         return f"_kept({text}, {kept})" if kept else text
     if state.guard is not None:
-        text = f"_some({plan.place}, {name}, params)"
+        some = "_some_numbers" if state.type.extent is Extent.TENSOR else (
+            "_some_stacks" if dims else "_some")
+        text = f"{some}({plan.place}, {name}, params{more})"
         return f"_kept({text}, {kept})" if kept else text
     if copies(state, plan.step.point):
         text = "_copy(params)"

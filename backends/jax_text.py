@@ -120,6 +120,21 @@ def _some(structure, tensors, params):
     pairs = zip(tensors, structure.flatten_up_to(params), strict=True)
     return structure.unflatten([None if a is None else _stored(a, b) for a, b in pairs])
 ''',
+    "_some_stacks": '''
+def _some_stacks(structure, stacks, params, *axes):
+    """The tree of stacks of tensors, along `axes`, stored as the parameters are; where there is
+    none it holds None."""
+    alike = [jnp.broadcast_to(b, (*axes, *jnp.shape(b))) for b in structure.flatten_up_to(params)]
+    pairs = zip(stacks, alike, strict=True)
+    return structure.unflatten([None if a is None else _stored(a, b) for a, b in pairs])
+''',
+    "_some_numbers": '''
+def _some_numbers(structure, numbers, params):
+    """The tree of numbers, one for each tensor; where there is none it holds None."""
+    pairs = zip(numbers, structure.flatten_up_to(params), strict=True)
+    return structure.unflatten([
+        None if a is None else jnp.asarray(a, _real_dtype(b)) for a, b in pairs])
+''',
     "_families": '''
 def _families(structure, tree):
     """For each tensor the arrays that it has for each of its axes, as real numbers."""

@@ -12,6 +12,7 @@ from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
     closure,
     columns_of,
+    entries_line,
     hyper_lines,
     needed_by,
     paths_line,
@@ -83,7 +84,8 @@ def _update(plan: Plan) -> list[str]:
         lines += ["    if value is None:",
                   f'        raise ValueError("{plan.factory} needs the loss: '
                   'update(grads, state, params, value=loss)")']
-    setup = [place_line(plan, "params", "grads"), "dtype = _scalar_dtype(grads)"]
+    setup = [place_line(plan, "params", "grads"), "dtype = _scalar_dtype(grads)",
+             entries_line("grads")]
     setup += hyper_lines(plan, used, "state.count") + _COUNT
     if loss:
         setup.append(f"{writer.name(Sym('loss'))} = jnp.asarray(value, dtype)")
@@ -119,7 +121,7 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     used = used_in(plan.update) | {point}
     sample = "batch.this" if asked.batches else "batch"
     setup = [place_line(plan, "params"), "dtype = _scalar_dtype(params)",
-             *hyper_lines(plan, used, "state.count"), *_COUNT,
+             entries_line("params"), *hyper_lines(plan, used, "state.count"), *_COUNT,
              f"examples = jax.tree.leaves({sample})[0].shape[0]", *state_lines(plan, used),
              paths_line(plan, "params")]
     return lines + indented(needed_by(setup, body))

@@ -28,9 +28,8 @@ def fold_line(line: str) -> list[str]:
         head, rest = body[: cut + 3], body[cut + 3:]
     elif body.startswith(("+ ", "- ", "* ", "/ ")):
         head, rest = body[:2], body[2:]
-    comma = rest.endswith(",")
-    inner = rest[:-1] if comma else rest
-    tail = "," if comma else ""
+    tail = rest[-1] if rest.endswith((",", "):")) else ""
+    inner = rest.removesuffix(tail)
     if parts := _parts(inner, (", ",)):
         return _bracketed(f"{indent}{head}(", [f"{p}," for p in parts], f"){tail}", indent)
     if parts := _parts(inner, (" + ", " - ")):

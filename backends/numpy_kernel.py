@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from textwrap import wrap
 
@@ -12,7 +12,7 @@ from thetaprime.backends.draws import name_hash
 from thetaprime.backends.graph import build
 from thetaprime.backends.passes import Program
 from thetaprime.backends.phases import Plain
-from thetaprime.backends.registers import Block, allocate, order
+from thetaprime.backends.registers import Line, allocate, order
 from thetaprime.backends.terms import INPUT, Graph, Node
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.ir import Draw, Equation, First
@@ -42,15 +42,7 @@ class Kernel:
 
 def python_text(expr: Expr, names: Mapping[Sym, str]) -> str:
     """A scalar expression in Python over numpy's float64."""
-    return render(expr, _notation(lambda s: names[s]))
-
-
-def _notation(symbol: Callable[[Sym], str]) -> Notation:
-    infix = {name: name if name in TIGHT else f" {name} " for name, row in OPS.items()
-             if row.fix == "infix" and name != "default"}
-    return Notation(
-        number=_number, symbol=symbol, call=_call, infix={**infix, "^": "**"},
-        prefix={"neg": "-", "not": "not "}, special=_special)
+    return render(expr, replace(NOTATION, symbol=lambda s: names[s]))
 
 
 def _number(number: Num) -> str:
@@ -76,6 +68,14 @@ def _special(expr: Apply, show: Callable[[Expr, int], str]) -> tuple[str, int] |
     return None
 
 
+_INFIX = {name: name if name in TIGHT else f" {name} " for name, row in OPS.items()
+          if row.fix == "infix" and name != "default"}
+# Python over numpy's numbers; symbols are spelled as they are named.
+NOTATION = Notation(
+    number=_number, symbol=lambda s: s.name, call=_call, infix={**_INFIX, "^": "**"},
+    prefix={"neg": "-", "not": "not "}, special=_special)
+
+
 def kernel(
     prog: Program, sweep: int, name: str, names: Mapping[Sym, str],
     constant: Callable[[Expr], str], sources: Mapping[Sym, Plain],
@@ -97,7 +97,7 @@ def kernel(
         if isinstance(expr, Sym):
             scalars[names[expr]] = expr
             return local(expr)
-        if all(isinstance(n, Num) or (isinstance(n, Apply) and _plain(n)) for n in walk(expr)):
+        if plain(expr):
             return python_text(expr, names)
         known = constant(expr)
         scalars[known] = expr
@@ -105,7 +105,7 @@ def kernel(
 
     arrays = {*prog.stored, *(s.name for s in stored)}
     registers = {n: local(Sym(n)) for n in arrays}
-    free = (c for c in _letters() if c not in inside)
+    free = (c for c in letters() if c not in inside)
     for register in block.scratch:
         registers[register] = next(free) if register[0] == "#" else f"mask_{register[1:]}"
     registers |= {s.name: local(s) for s in reduced}
@@ -121,13 +121,13 @@ def kernel(
             f"_{node.op}(seed, 0x{name_hash(spelled):08X}, t, {where}, {kind})")
     folds = {t: FOLDS[REDUCTIONS[reduction(prog, t)].combine][0] for t in reduced}
     said = {r.target: r for r in prog.passes[sweep].reductions} | dict(sources)
-    lines, used = text(block, registers, spell, _comments(graph, block, said), folds)
+    lines, used = text(block, registers, spell, comments(graph, block.lines, said), folds)
     if reduced:
         results = ", ".join(registers[s.name] for s in reduced)
         lines.append(f"return {results}{',' * (len(reduced) == 1)}")
     writes = tuple(s.name for s in stored)
     found = {n.name for n in graph.nodes if n.op == INPUT and n in block.place}
-    reads = tuple(n for n in _sorted(found, prog) if n not in writes)
+    reads = tuple(n for n in sorted_names(found, prog) if n not in writes)
     scratch = [r for r in block.scratch if r[0] == "#"]
     masks = [r for r in block.scratch if r[0] == "?"]
     given = [registers[r] for r in (*reads, *writes, *scratch, *masks)]
@@ -146,29 +146,34 @@ def reduction(prog: Program, target: Sym) -> str:
     return value.value.op
 
 
-def _plain(node: Apply) -> bool:
+def plain(expr: Expr) -> bool:
+    """Whether an expression is a number of Python's."""
+    return all(isinstance(n, Num) or (isinstance(n, Apply) and _simple(n)) for n in walk(expr))
+
+
+def _simple(node: Apply) -> bool:
     """Whether Python itself computes this, so that the number stays one of Python's."""
     return OPS[node.op].fix in ("infix", "constant") or node.op == "neg"
 
 
-def _sorted(found: set[str], prog: Program) -> list[str]:
+def sorted_names(found: set[str], prog: Program) -> list[str]:
     return [s.name for s in prog.extents if not s.prime and s.name in found]
 
 
-def _letters() -> Iterator[str]:
+def letters() -> Iterator[str]:
     yield from ascii_lowercase
     yield from (f"{c}{c}" for c in ascii_lowercase)
 
 
-def _comments(
-    graph: Graph, block: Block, sources: Mapping[Sym, Plain]
+def comments(
+    graph: Graph, lines: Sequence[Line], sources: Mapping[Sym, Plain]
 ) -> dict[Node, list[str]]:
     """The equations above the lines that compute them. One whose work went into another's (a
     mere factor) stands above that."""
-    owners = {line.node.owner for line in block.lines}
+    owners = {line.node.owner for line in lines}
     told: set[Sym] = set()
     notes: dict[Node, list[str]] = {}
-    for line in block.lines:
+    for line in lines:
         if line.kind not in ("op", "if") or line.node.owner is None:
             continue
         before = [s for s in graph.complete[:line.node.stamp] if s not in owners]

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from thetaprime.backends.lanes import Lanes
+from thetaprime.backends.numpy_leaves import LEAVES, STATE
+from thetaprime.backends.numpy_sweep import SIGN, constants, sweep_texts
 from thetaprime.ir import State, Step
 from thetaprime.types import Extent
 
-HEAD = '''
-# The bytes that the arrays of one block may take together: they stay in the cache of one core.
-BLOCK = 3 << 19
-'''
+STANDARD = """\
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from operator import is_
+from threading import local"""
 
 WALK = '''
 def _walk(tree, others, path):
@@ -35,7 +40,10 @@ def _walk(tree, others, path):
             raise ValueError(f"{name} is unlike params at {path}: it has other entries")
     for key in _keys(tree):
         inside = {name: other[key] for name, other in others.items()}
-        yield from _walk(tree[key], inside, f"{path}[{key!r}]")
+        if isinstance(tree[key], (dict, list, tuple, type(None))):
+            yield from _walk(tree[key], inside, f"{path}[{key!r}]")
+        else:
+            yield f"{path}[{key!r}]", tree[key], inside
 
 
 def _keys(tree):
@@ -71,80 +79,6 @@ def _like(params, *axes):
     return _map(zeros, params)
 '''
 
-LEAVES = '''
-def _leaves(params, grads, state, stored=STORED):
-    """A dict for every parameter that has a gradient: its arrays by name, its index and size.
-
-    Without `grads` it is every parameter. Arrays of complex numbers are seen as pairs of reals; a
-    state along axes is one array for each position. ValueError where something does not fit.
-    """
-    others = {f"state[{name!r}]": state[name] for name in stored}
-    leaves = []
-    others = others if grads is None else {"grads": grads, **others}
-    for index, (path, x, rest) in enumerate(_walk(params, others, "params")):
-        if grads is not None and rest["grads"] is None:
-            continue
-        if not isinstance(x, np.ndarray) or (grads is not None and not x.flags.writeable):
-            what = "read-only" if isinstance(x, np.ndarray) else f"of type {type(x).__name__}"
-            raise ValueError(f"{path} cannot be updated in place: it must be a NumPy array that"
-                             f" can be written to, and it is {what}")
-        if x.dtype.kind in "?biu" or not np.can_cast(x.dtype, np.clongdouble):
-            raise ValueError(f"{path} has dtype {x.dtype}, which is not floating or complex")
-        leaf = {"_index": index, POINT: _pairs(x), "_size": _pairs(x).size}
-        if grads is not None:
-            g = np.asarray(rest["grads"])
-            if g.shape != x.shape:
-                raise ValueError(f"{path} has shape {x.shape}, its gradient {g.shape}")
-            if g.dtype.kind == "c" and x.dtype.kind != "c":
-                raise ValueError(f"{path} is real, its gradient complex")
-            leaf[GRADIENT] = _pairs(g if x.dtype.kind != "c" else g.astype(x.dtype, copy=False))
-        for name, (kind, axes, lane) in stored.items():
-            array = rest[f"state[{name!r}]"]
-            shape = axes + (x.shape if kind == "entry" else ())
-            if not isinstance(array, np.ndarray) or array.shape != shape:
-                raise ValueError(f"state[{name!r}] does not fit {path}, which has shape {x.shape}")
-            for at in np.ndindex(axes):
-                view = array[(*at, ...)]
-                leaf[lane.join((name, *map(str, at)))] = _pairs(view) if kind == "entry" else view
-        leaves.append(leaf)
-    return leaves
-
-
-def _pairs(x):
-    """A view of complex numbers as pairs of reals."""
-    return x if x.dtype.kind != "c" else x[..., None].view(x.real.dtype)
-'''
-
-SWEEP = '''
-def _sweep(kernel, leaves, reads, writes, scratch, masks, constants):
-    """Call `kernel` on block after block of the leaves' arrays, and list what it returned.
-
-    Blocks are one-dimensional views of the arrays, or buffers where an array is not contiguous or
-    is narrower than float32, which are written back.
-    """
-    constants = [float(c) for c in constants]
-    flags = [["readonly"]] * len(reads) + [["readwrite"]] * len(writes)
-    results = []
-    for leaf in leaves:
-        arrays = [leaf[name] for name in (*reads, *writes)]
-        dtype = np.result_type(leaf[POINT].dtype, np.float32)
-        block = max(1, BLOCK // ((len(arrays) + scratch) * dtype.itemsize))
-        block = min(block, max(1, leaf["_size"]))
-        room = np.empty((scratch, block), dtype)
-        mask = np.empty((masks, block), bool)
-        start = 0
-        blocks = np.nditer(
-            arrays, ["buffered", "external_loop", "zerosize_ok"], flags, [dtype] * len(arrays),
-            order="ORDER", casting="unsafe", buffersize=block)
-        with blocks:
-            for views in blocks:
-                views = views if len(arrays) > 1 else (views,)
-                size = views[0].size
-                results.append(kernel(AT*views, *room[:, :size], *mask[:, :size], *constants))
-                start += size
-    return results
-'''
-
 COMBINE = '''
 def _combine(ufunc, start, parts):
     """One number from the partial results of blocks or tensors."""
@@ -169,6 +103,13 @@ DEFAULT = '''
 def _default(value, other):
     """`value` where it is finite, else `other`."""
     return value if np.isfinite(value) else other
+'''
+
+PLUS = '''
+@njit(fastmath={"reassoc"})
+def _plus(total, term):
+    """A sum, in float64; in no fixed order, so that it runs as fast as its terms are read."""
+    return total + np.float64(term)
 '''
 
 DRAWS = '''
@@ -241,23 +182,24 @@ def stored_text(states: Iterable[State], lanes: Lanes) -> str:
     return "{" + ", ".join(rows) + "}"
 
 
-def fixed_text(doc: str, code: str, head: list[str], functions: list[str], draws: bool) -> str:
-    """The whole module around its code."""
-    sweep = SWEEP.replace("ORDER", "C" if draws else "K").replace(
-        "AT*views", "leaf, start, *views" if draws else "*views")
-    if not draws:
-        sweep = sweep.replace("        start = 0\n", "").replace(
-            "                start += size\n", "")
-    helpers = [TREES, LEAVES, sweep, *(text for mark, text in (
-        ("_combine(", COMBINE), ("_at(", HYPER), ("_list(", LIST), ("_default(", DEFAULT))
-        if mark in code)]
+def fixed_text(
+    doc: str, code: str, head: list[str], functions: list[str], draws: bool, compiled: bool
+) -> str:
+    """The whole module around its code. What is ``compiled`` needs numba."""
+    leaves = LEAVES.replace("ORDERS", '"C"' if draws else '"CF"')
+    helpers = [TREES, leaves, *sweep_texts(draws, compiled), *(text for mark, text in (
+        ("_combine(", COMBINE), ("_at(", HYPER), ("_list(", LIST), ("_default(", DEFAULT),
+        ("_plus(", PLUS), ("_sign(", SIGN)) if mark in code)]
     if "_at(" not in code and "_list(" in code:
         helpers.append(HYPER)
     if draws:
         helpers.append(DRAWS)
     imports = ["import numpy as np"]
+    if compiled:
+        imports.append("from numba import njit")
     if functions:
         imports.append(f"from numpy import {', '.join(functions)}")
-    parts = ["\n".join(imports), "\n".join(head) + "\n" + HEAD.rstrip("\n"), code,
+    parts = [STANDARD + "\n\n" + "\n".join(imports), "\n".join(head),
+             *(h.strip("\n") for h in constants(compiled, not draws)), STATE.strip("\n"), code,
              *(h.strip("\n") for h in helpers)]
     return f'"""{doc}"""\n\n' + parts[0] + "\n\n" + "\n\n\n".join(parts[1:]) + "\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from thetaprime.backends.draws import name_hash
+from thetaprime.backends.numba_kernel import loop_kernel
 from thetaprime.backends.numpy_kernel import FOLDS, Kernel, kernel, python_text, reduction
 from thetaprime.backends.passes import Program, extent_of, sizes
 from thetaprime.backends.phases import Plain
@@ -23,13 +24,15 @@ class Module:
 
     names: dict[Sym, str]
     draws: Mapping[str, tuple[str, int]]
+    compiled: bool = False
     kernels: list[list[str]] = field(default_factory=list)
     functions: set[str] = field(default_factory=set)
 
 
 @dataclass
 class Walk:
-    """One program being written. ``constants`` are the folded scalars of the current phase."""
+    """One program being written. ``constants`` are the folded scalars of the current phase; the
+    program of a step is told the number of threads, and only that is worth compiling."""
 
     module: Module
     prog: Program
@@ -37,6 +40,7 @@ class Walk:
     sources: Mapping[Sym, Plain]
     constants: dict[Expr, str] = field(default_factory=dict)
     said: set[tuple[str, int]] = field(default_factory=set)
+    step: bool = False
 
     def constant(self, expr: Expr) -> str:
         """The name of a folded scalar: ``one_minus_b1`` for ``1 - b1``, else ``c1 c2 ...``."""
@@ -96,7 +100,9 @@ def words(lines: list[str]) -> set[str]:
 def _kernel(walk: Walk, index: int) -> Kernel:
     module = walk.module
     name = f"_{walk.stem}" if len(walk.prog.passes) == 1 else f"_{walk.stem}_{index + 1}"
-    made = kernel(walk.prog, index, name, module.names, walk.constant, walk.sources, module.draws)
+    given = (walk.prog, index, name, module.names, walk.constant, walk.sources)
+    compiled = module.compiled and walk.step
+    made = loop_kernel(*given) if compiled else kernel(*given, module.draws)
     module.kernels.append(made.lines)
     module.functions |= made.functions
     return made
@@ -122,7 +128,7 @@ def _phase(
     tail = [_count(walk, s) for s in counts]
     alike = all(_alike(walk, sweeps[k]) for k in passes)
     if not numbers and alike and len(passes) == 1 and all(s.target in swept for s in model):
-        head.append(_call(sweeps[passes[0]], "leaves", bool(model)))
+        head.append(_call(walk, sweeps[passes[0]], "leaves", bool(model)))
         head += [f"{names[s.target]} = {_combined(prog, s, column)}"
                  for s, column in _columns(prog, passes[0])]
         return head, [], tail
@@ -136,7 +142,7 @@ def _phase(
         for k in passes:
             if prog.passes[k].level == (phase, level):
                 inner += _folded(walk, sweeps[k], Extent.TENSOR, phase)
-                inner.append(_call(sweeps[k], "[leaf]", bool(prog.passes[k].reductions)))
+                inner.append(_call(walk, sweeps[k], "[leaf]", bool(prog.passes[k].reductions)))
                 inner += [f"{names[s.target]}_parts += {column}" if _over(s) == "model" else
                           f"{names[s.target]} = {_combined(prog, s, column)}"
                           for s, column in _columns(prog, k)]
@@ -222,7 +228,7 @@ def _alike(walk: Walk, made: Kernel) -> bool:
     return all(extent_of(e, walk.prog.extents) is Extent.SCALAR for _, e in made.constants)
 
 
-def _call(made: Kernel, leaves: str, keep: bool) -> str:
+def _call(walk: Walk, made: Kernel, leaves: str, keep: bool) -> str:
     def listed(items: Iterable[str]) -> str:
         found = list(items)
         return f"({', '.join(found)}{',' * (len(found) == 1)})"
@@ -230,4 +236,4 @@ def _call(made: Kernel, leaves: str, keep: bool) -> str:
     reads, writes = (listed(f'"{n}"' for n in names) for names in (made.reads, made.writes))
     constants = listed(name for name, _ in made.constants)
     return (f"{'parts = ' * keep}_sweep({made.name}, {leaves}, {reads}, {writes}, {made.scratch}, "
-            f"{made.masks}, {constants})")
+            f"{made.masks}, {constants}{', threads' * walk.step})")

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from thetaprime.expr import Apply, Expr, Sym, rewrite, symbols
+from thetaprime.guards import conjoined
 from thetaprime.ir import Carry, Draw, EachAxis, Equation, First, Loop, Statement, When
 from thetaprime.ops import ORACLES
 from thetaprime.scopes import free, inside, outputs
@@ -91,29 +92,46 @@ def hoist(
             case Equation() | First() | Draw():
                 change = partial(lift, guard=statement.guard)
                 out.append(each(statement, partial(rewrite, change=change)))
-            case When(condition, then, otherwise):
-                out.append(replace(statement, condition=rewrite(condition, lift),
-                                   then=_share(then, known),
-                                   otherwise=_share(otherwise, known)))
-            case Loop(carries, turns, inner_body):
-                own = inside(statement)
-                visible = {k: s for k, s in known.items() if not symbols(k[0]) & own}
-                starts = tuple(replace(c, start=rewrite(c.start, lift)) for c in carries)
-                out.append(replace(statement, carries=starts, turns=rewrite(turns, lift),
-                                   body=_share(inner_body, visible)))
+            case When(condition):
+                change = partial(lift, guard=statement.among)
+                out.append(_share(replace(statement, condition=rewrite(condition, change)), known))
+            case Loop(carries, turns):
+                change = partial(lift, guard=statement.guard)
+                out.append(_share(replace(statement, carries=_starts(carries, change),
+                                          turns=rewrite(turns, change)), known))
             case EachAxis(_, carries):
-                starts = tuple(replace(c, start=rewrite(c.start, lift)) for c in carries)
-                out.append(replace(statement, carries=starts))
+                change = partial(lift, guard=statement.guard)
+                out.append(replace(statement, carries=_starts(carries, change)))
     return tuple(out)
 
 
-def _share(body: tuple[Statement, ...], known: Known) -> tuple[Statement, ...]:
-    """A body that reads what is known already."""
+def _starts(carries: tuple[Carry, ...], change: Callable[[Expr], Expr]) -> tuple[Carry, ...]:
+    return tuple(replace(c, start=rewrite(c.start, change)) for c in carries)
+
+
+def _share(statement: Statement, known: Known, around: Expr | None = None) -> Statement:
+    """The statement with what is known already in the place of it, inside of blocks and loops;
+    ``around`` is the guard of the loop in which it stands. What reduces over the model is known
+    for the tensors of its guard only."""
+    guard = conjoined(around, statement.among if isinstance(statement, When) else statement.guard)
 
     def change(expr: Expr) -> Expr:
-        return known.get((expr, None), expr) if isinstance(expr, Apply) else expr
+        if not isinstance(expr, Apply):
+            return expr
+        return known.get((expr, guard if over_model(expr) else None), expr)
 
-    return tuple(each(s, lambda e: rewrite(e, change)) for s in body)
+    match statement:
+        case When(condition, then, otherwise):
+            sides = [tuple(_share(s, known, around) for s in side) for side in (then, otherwise)]
+            return replace(statement, condition=rewrite(condition, change), then=sides[0],
+                           otherwise=sides[1])
+        case Loop(carries, turns, body):
+            own = inside(statement)
+            visible = {k: s for k, s in known.items() if not symbols(k[0]) & own}
+            return replace(statement, carries=_starts(carries, change),
+                           turns=rewrite(turns, change),
+                           body=tuple(_share(s, visible, guard) for s in body))
+    return each(statement, lambda e: rewrite(e, change))
 
 
 def each(statement: Statement, change: Callable[[Expr], Expr]) -> Statement:

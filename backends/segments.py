@@ -16,9 +16,21 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from thetaprime.backends.phases import Phase, fresh_name, hoist, over_model, split
+from thetaprime.cases import guarded
 from thetaprime.expr import Apply, Expr, Sym, symbols, walk
-from thetaprime.ir import Carry, EachAxis, Equation, Loop, Statement, When, reads, statements
-from thetaprime.ops import ORACLES
+from thetaprime.ir import (
+    Carry,
+    Draw,
+    EachAxis,
+    Equation,
+    First,
+    Loop,
+    Statement,
+    When,
+    reads,
+    statements,
+)
+from thetaprime.ops import ORACLES, WHOLE
 from thetaprime.scopes import free, inside, outputs, renamed
 from thetaprime.types import Extent, Type
 
@@ -27,7 +39,8 @@ __all__ = ["Ask", "Choice", "Part", "Phase", "Segment", "Turns", "segments", "wh
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """``target`` is the answer to ``call``; arguments that vary with the tensor are symbols."""
+    """``target`` is the answer to ``call``, a row of `ops.ORACLES` or `ops.WHOLE`; arguments that
+    vary with the tensor are symbols."""
 
     target: Sym
     call: Apply
@@ -95,8 +108,8 @@ def _taken(body: tuple[Statement, ...]) -> set[str]:
 
 
 def asks(expr: Expr) -> bool:
-    """Whether the expression itself is a question to the problem."""
-    return isinstance(expr, Apply) and expr.op in ORACLES
+    """Whether the expression itself is a question to the problem, or to all tensors at once."""
+    return isinstance(expr, Apply) and (expr.op in ORACLES or expr.op in WHOLE)
 
 
 def stops(expr: Expr) -> bool:
@@ -118,7 +131,8 @@ def of_model(statement: Statement) -> bool:
 
 
 def _cut(body: tuple[Statement, ...], wanted: Collection[Sym], names: Names) -> tuple[Segment, ...]:
-    ready = _prepared(hoist(body, stops, names.taken, names.shared), names)
+    lifted = hoist(body, stops, names.taken, names.shared)
+    ready = tuple(_for_model(s) for s in _prepared(lifted, names))
     live = set(wanted).union(*(free(s) for s in ready))
     found: list[Segment] = []
     for stage in _fewer_walks(split(ready, _waits)):
@@ -131,6 +145,15 @@ def _cut(body: tuple[Statement, ...], wanted: Collection[Sym], names: Names) -> 
             found.append(Phase(scalars, leaves, partials))
         found += [_between(s, live, names) for s in stage if of_model(s)]
     return tuple(found)
+
+
+def _for_model(statement: Statement) -> Statement:
+    """A number of the model is one whatever tensors it is for: what it reduces over some of them
+    only stands in statements of its own by now."""
+    if isinstance(statement, Equation | First | Draw) and not _partial(statement) and (
+            _kind(statement.target).extent is Extent.SCALAR):
+        return replace(statement, guard=None)
+    return statement
 
 
 def _between(statement: Statement, live: set[Sym], names: Names) -> Segment:
@@ -146,7 +169,10 @@ def _between(statement: Statement, live: set[Sym], names: Names) -> Segment:
         case Loop(carries):
             results = [_next(c.value) for c in carries]
             results += [statement.until] if statement.until is not None else []
-            return Turns(statement, _part(statement.body, tuple(results), names, inside(statement)))
+            body = statement.body
+            if statement.guard is not None:
+                body = tuple(guarded(s, statement.guard) for s in body)
+            return Turns(statement, _part(body, tuple(results), names, inside(statement)))
     raise AssertionError("not a statement of the model")
 
 
@@ -172,11 +198,12 @@ def _prepared(body: Iterable[Statement], names: Names) -> tuple[Statement, ...]:
     """Points, directions and starts that vary with the tensor are symbols."""
     out: list[Statement] = []
 
-    def named(expr: Expr, stem: str, kind: Type) -> Expr:
-        if kind.extent is Extent.SCALAR or (isinstance(expr, Sym) and _kind(expr) == kind):
+    def named(expr: Expr, stem: str, kind: Type, guard: Expr | None = None) -> Expr:
+        given = isinstance(expr, Sym) and _kind(expr) == kind and guard is None
+        if kind.extent is Extent.SCALAR or given:
             return expr
         symbol = Sym(fresh_name(stem, names.taken), type=kind)
-        out.append(Equation(symbol, expr))
+        out.append(Equation(symbol, expr, guard=guard))
         return symbol
 
     for statement in body:
@@ -187,7 +214,8 @@ def _prepared(body: Iterable[Statement], names: Names) -> tuple[Statement, ...]:
                 out.append(replace(statement, value=replace(call, args=given)))
             case Loop(carries) if of_model(statement):
                 begun = tuple(Carry(c.value, named(c.start, f"{c.value.name}_start",
-                                                   _kind(c.value))) for c in carries)
+                                                   _kind(c.value), statement.guard))
+                              for c in carries)
                 out.append(replace(statement, carries=begun))
             case _:
                 out.append(statement)
@@ -196,6 +224,8 @@ def _prepared(body: Iterable[Statement], names: Names) -> tuple[Statement, ...]:
 
 def _stems(target: Sym, op: str) -> tuple[str, str, str]:
     """Names for where an answer is asked, along what, and on which batch."""
+    if op in WHOLE:
+        return f"{target.name}_tensors", "", ""
     there = re.fullmatch(rf"{op}_(?:\w+_)??(there(?:_\d+)?)", target.name)
     if there is not None:
         return there[1], f"along_{there[1]}", ""
@@ -233,7 +263,7 @@ def _partial(statement: Statement) -> bool:
 
 def _scalar(statement: Statement) -> bool:
     """Whether a statement that stands in a phase defines one number for the model."""
-    if isinstance(statement, When | Loop | EachAxis) or statement.guard is not None:
+    if isinstance(statement, When | Loop | EachAxis):
         return False
     return _kind(statement.target).extent is Extent.SCALAR
 

@@ -13,6 +13,7 @@ from textwrap import wrap
 
 from thetaprime.backends.array_plan import Plan, calls, make_plan
 from thetaprime.backends.array_setup import (
+    ENTRIES_BLOCK,
     Block,
     columns,
     entered,
@@ -81,7 +82,7 @@ def _init(plan: Plan) -> list[str]:
     body = [*lines, "return {", *(f"    {f}," for f in fields), "}"]
     doc = ['"""The state before the first step: a dict of trees of arrays, easily saved."""']
     before = [("", fit_lines(plan.step)),
-              ("leaves", ["leaves = _leaves(params, None, None, writes=False)"]),
+              ("leaves", ["leaves = _leaves(params, None, None, writes=False)"]), ENTRIES_BLOCK,
               ("dtype", ["dtype = _scalar_type(leaves)"]), ("count", ["count = 0"]),
               ("t", ["t = dtype(0)"])]
     head = _Head("init", ["params"], doc, "0")
@@ -137,7 +138,7 @@ def _evaluate(plan: Plan) -> list[str]:
     lists = (plan.point, *varying(plan.step))
     body = walks(plan.evaluate, [plan.result], Scene(replace(plan.writer, like=plan.point), lists))
     body.append("return _tree(params, result)")
-    before = [("leaves", ["leaves = _leaves(params, None, state, writes=False)"]),
+    before = [("leaves", ["leaves = _leaves(params, None, state, writes=False)"]), ENTRIES_BLOCK,
               ("dtype", ["dtype = _scalar_type(leaves)"]), ("count", ['count = int(state["t"])']),
               ("t", ["t = dtype(count)"])]
     doc = ['"""The parameters to evaluate and to save, after the steps that `state` has seen."""']

@@ -19,6 +19,7 @@ from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_setup import (
     closure,
     columns_of,
+    entries_line,
     hyper_lines,
     needed_by,
     place_line,
@@ -138,7 +139,7 @@ def _evaluate(plan: Plan) -> list[str]:
     body = walks(plan.evaluate.segments, plan.evaluate.results, scene)
     body.append(f"return _tree({plan.place}, {writer.name(plan.evaluate.results[0])}, params)")
     setup = [place_line(plan, "params"), "dtype = _scalar_dtype(params)",
-             "count = state.count"]
+             entries_line("params"), "count = state.count"]
     if traced:
         setup.append(f"hypers = ({', '.join(traced)}{',' if len(traced) == 1 else ''})")
         small = replace(plan, step=replace(step, hypers=tuple(read)))

@@ -23,13 +23,14 @@ from thetaprime.backends.numpy_text import docstring, fixed_text, stored_text
 from thetaprime.backends.numpy_walk import Module, Walk, walk_lines, words
 from thetaprime.backends.passes import Program, program
 from thetaprime.backends.phases import Plain
+from thetaprime.engines import Engine
 from thetaprime.expr import Sym, rewrite
 from thetaprime.ir import Draw, Equation, State, Step, statements
 from thetaprime.simplify import flatten
 from thetaprime.types import PER_ENTRY, Extent
 
 # Names that the functions themselves use.
-_OWN = ("leaves", "parts", "np", "grads", "result")
+_OWN = ("leaves", "parts", "np", "grads", "real", "result", "threads")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,15 @@ class Plan:
         return bool(self.module.draws)
 
 
-def emit(step: Step) -> str:
-    """The text of the module for ``step``; it needs numpy alone."""
+def emit(step: Step, engine: Engine = "numpy") -> str:
+    """The text of the module for ``step``; it needs numpy alone.
+
+    With the engine "numba" the sweeps of a step are compiled loops, and it needs numba, but where
+    a rule works on whole arrays or draws random numbers: then it is the same text.
+    """
     if works_on_arrays(step):
         return to_array.emit(step)
-    plan = _plan(flatten(step))
+    plan = _plan(flatten(step), engine)
     functions = [_init(plan), _step(plan)]
     if plan.evaluate is not None:
         functions.append(_evaluate(plan))
@@ -64,10 +69,11 @@ def emit(step: Step) -> str:
     ]
     code = "\n\n\n".join(
         "\n".join(fold_lines(lines)) for lines in (*functions, *plan.module.kernels))
-    return fixed_text(docstring(step), code, head, sorted(plan.module.functions), plan.seeded)
+    return fixed_text(docstring(step), code, head, sorted(plan.module.functions), plan.seeded,
+                      plan.module.compiled)
 
 
-def _plan(step: Step) -> Plan:
+def _plan(step: Step, engine: Engine = "numpy") -> Plan:
     lanes = lanes_of(step)
     body = unroll_body(step.body, lanes)
     starts = start_body(step.states, lanes)
@@ -86,7 +92,8 @@ def _plan(step: Step) -> Plan:
     programs = [p for p in (update, start, evaluate) if p is not None]
     found = [*extents, *(s for p in programs for s in p.values)]
     found += [Sym(h.name) for h in step.hypers] + [Sym(result)]
-    module = Module(python_names(found, _OWN), _draws(step, lanes))
+    draws = _draws(step, lanes)
+    module = Module(python_names(found, _OWN), draws, engine == "numba" and not draws)
     said = {s.target: s for s in body if isinstance(s, Plain)}
     return Plan(step, lanes, update, start, evaluate, result, module, said)
 
@@ -176,7 +183,7 @@ def _init(plan: Plan) -> list[str]:
             place = where if where.endswith("]") and where.count("[") > 1 else f"{where}[...]"
             lines.append(f"{place} = {names[Sym(symbol.name, True)]}")
     need: set[str] = set()
-    body = ["state = {", *(f"    {f}," for f in fields), "}"]
+    body = ["state = State({", *(f"    {f}," for f in fields), "})"]
     if lines:
         setup, need = _setup(plan, lines, "0", "np.float64(0)")
         body += setup
@@ -191,7 +198,7 @@ def _init(plan: Plan) -> list[str]:
 def _step(plan: Plan) -> list[str]:
     step, names = plan.step, plan.module.names
     new = {s for s in plan.update.values if s in _targets(step, plan.lanes)}
-    lines = walk_lines(Walk(plan.module, plan.update, "update", plan.said), new)
+    lines = walk_lines(Walk(plan.module, plan.update, "update", plan.said, step=True), new)
     for _, where, symbol in _scalars(plan, Extent.SCALAR):
         if Sym(symbol.name, True) in new:
             place = where if where.count("[") > 1 else f"{where}[...]"
@@ -208,11 +215,11 @@ def _step(plan: Plan) -> list[str]:
                  *setup, f"{names[Sym('loss')]} = np.float64(value)"]
     doc = ['"""One step: the arrays of `params` and of `state` are updated in place.', "",
            "`value` is the loss, for rules that read it; a parameter whose gradient is None holds.",
-           '"""']
+           "`threads` share the work: as many as there are processors for this process.", '"""']
     return _function(
         "step", "params, grads, state",
         [*(k for k in signature(step, names, need, False) if "=" not in k), "value=None",
-         *(k for k in signature(step, names, need, plan.seeded) if "=" in k)],
+         *(k for k in signature(step, names, need, plan.seeded) if "=" in k), "threads=None"],
         doc,
         [*setup, "leaves = _leaves(params, grads, state)", 'with np.errstate(all="ignore"):',
          *(f"    {line}" for line in lines), 'state["t"] = count + 1', "return state"])

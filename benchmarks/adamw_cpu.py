@@ -1,79 +1,82 @@
-"""AdamW on one tensor, side by side on this machine's CPU.
+"""AdamW side by side on this machine's CPU: one large tensor, and a thousand small ones.
 
-    python benchmarks/adamw_cpu.py [--size 10000000] [--rounds 15] [--json FILE]
+    python benchmarks/adamw_cpu.py --json benchmarks/results/adamw_cpu.json \\
+        --page docs/performance.md
 
 The contenders take turns, one step each in every round, so that a slow spell of the machine hits
-all of them; the table gives medians. What a library is missing for is left out by name. The last
-row is a yardstick: a copy of the bytes that a step must move (read x, g, m, v; write x, m, v).
+all of them; before each step the machine rests, so that no thread of the last one still spins. The
+tables give medians. What a library is missing for is left out by name. The last row is a
+yardstick: a copy of the bytes that a step must move (read x, g, m, v; write x, m, v).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pages import write_head
+from pages import CORES, machine, write_head
 
-LR, B1, B2, EPS, WD = 1e-3, 0.9, 0.999, 1e-8, 1e-2
-MOVED = 7  # arrays that one step of AdamW reads or writes
-Step = Callable[[], None]
+HYPERS = {"lr": 1e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "wd": 1e-2}
+LR, B1, B2, EPS, WD = HYPERS.values()
+BYTES = 4*7  # of one parameter, that one step of AdamW reads or writes in float32
+REST = 0.005  # seconds before each step
+# (tensors, entries of each)
+CASES = ((1, 10_000_000), (1000, 1000), (1000, 100))
+Arrays = list[Any]
+Step = Callable[[], object]
 
 
-def data(size: int) -> tuple[Any, Any]:
+def data(count: int, size: int) -> tuple[Arrays, Arrays]:
     """Parameters and gradients, float32."""
     rng = np.random.default_rng(0)
-    return (rng.standard_normal(size, np.float32), rng.standard_normal(size, np.float32))
+    return tuple([rng.standard_normal(size, np.float32) for _ in range(count)]
+                 for _ in range(2))  # type: ignore[return-value]
 
 
-def generated_numpy(size: int) -> Step:
+def generated_numpy(xs: Arrays, gs: Arrays, **how: Any) -> Step:
     import thetaprime as tp
 
-    x, g = data(size)
-    optimizer = tp.load("adamw").to_numpy(lr=LR, b1=B1, b2=B2, eps=EPS, wd=WD)
-    state = optimizer.init(x)
-
-    def step() -> None:
-        optimizer.step(x, g, state)
-
-    return step
+    if "engine" in how:
+        import numba  # noqa: F401  so that a missing one is said by name
+    optimizer = tp.load("adamw").to_numpy(**how, **HYPERS)
+    state = optimizer.init(xs)
+    return lambda: optimizer.step(xs, gs, state)
 
 
-def plain_numpy(size: int) -> Step:
+def plain_numpy(xs: Arrays, gs: Arrays) -> Step:
     """The equations as one would write them by hand."""
-    x, g = data(size)
-    m, v = np.zeros_like(x), np.zeros_like(x)
+    ms, vs = [np.zeros_like(x) for x in xs], [np.zeros_like(x) for x in xs]
     t = 0
 
     def step() -> None:
-        nonlocal x, m, v, t
+        nonlocal t
         t += 1
-        m = B1*m + (1 - B1)*g
-        v = B2*v + (1 - B2)*g**2
-        mhat = m/(1 - B1**t)
-        vhat = v/(1 - B2**t)
-        x = x - LR*(mhat/(np.sqrt(vhat) + EPS) + WD*x)
+        for k, g in enumerate(gs):
+            ms[k] = B1*ms[k] + (1 - B1)*g
+            vs[k] = B2*vs[k] + (1 - B2)*g**2
+            mhat = ms[k]/(1 - B1**t)
+            vhat = vs[k]/(1 - B2**t)
+            xs[k] = xs[k] - LR*(mhat/(np.sqrt(vhat) + EPS) + WD*xs[k])
 
     return step
 
 
-def _jitted(transformation: Any, size: int) -> Step:
+def _jitted(transformation: Any, xs: Arrays, gs: Arrays) -> Step:
     """An optax transformation under jit; parameters and state are donated."""
     import jax
     import optax
 
-    params, grads = (jax.numpy.asarray(a) for a in data(size))
+    params, grads = ([jax.numpy.array(a) for a in arrays] for arrays in (xs, gs))
     state = transformation.init(params)
 
     def update(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
@@ -90,62 +93,65 @@ def _jitted(transformation: Any, size: int) -> Step:
     return step
 
 
-def optax_adamw(size: int) -> Step:
+def optax_adamw(xs: Arrays, gs: Arrays) -> Step:
     import optax
 
-    return _jitted(optax.adamw(LR, B1, B2, EPS, weight_decay=WD), size)
+    return _jitted(optax.adamw(LR, B1, B2, EPS, weight_decay=WD), xs, gs)
 
 
-def generated_jax(size: int) -> Step:
+def generated_jax(xs: Arrays, gs: Arrays) -> Step:
     import thetaprime as tp
 
-    return _jitted(tp.load("adamw").to_jax(lr=LR, b1=B1, b2=B2, eps=EPS, wd=WD), size)
+    return _jitted(tp.load("adamw").to_jax(**HYPERS), xs, gs)
 
 
-def torch_fused(size: int) -> Step:
+def torch_fused(xs: Arrays, gs: Arrays) -> Step:
     import torch
 
-    x, g = (torch.from_numpy(a) for a in data(size))
-    x.requires_grad_()
-    x.grad = g
-    optimizer = torch.optim.AdamW([x], LR, (B1, B2), EPS, WD, fused=True)
-
-    def step() -> None:
-        optimizer.step()
-
-    return step
+    torch.set_num_threads(CORES)
+    params = [torch.from_numpy(x).requires_grad_() for x in xs]
+    for x, g in zip(params, gs, strict=True):
+        x.grad = torch.from_numpy(g)
+    return torch.optim.AdamW(params, LR, (B1, B2), EPS, WD, fused=True).step
 
 
-def copy_limit(size: int) -> Step:
+def copy_limit(xs: Arrays, gs: Arrays) -> Step:
     """Copies, by a thread for each core, that move as many bytes as a step of AdamW does."""
-    cores = os.cpu_count() or 1
-    source, target = np.ones(MOVED*size//2, np.float32), np.empty(MOVED*size//2, np.float32)
-    halves = list(zip(np.array_split(target, cores), np.array_split(source, cores), strict=True))
-    pool = ThreadPoolExecutor(cores)
+    words = BYTES*sum(x.size for x in xs)//4//2
+    source, target = np.ones(words, np.float32), np.empty(words, np.float32)
+    cuts = [words*k//CORES for k in range(CORES + 1)]
+    parts = [(target[a:b], source[a:b]) for a, b in pairwise(cuts)]
+    pool = ThreadPoolExecutor(CORES)
 
     def step() -> None:
-        for done in [pool.submit(np.copyto, *half) for half in halves]:
+        for done in [pool.submit(np.copyto, *part) for part in parts]:
             done.result()
 
     return step
 
 
-CONTENDERS: dict[str, Callable[[int], Step]] = {
-    "thetaprime, NumPy": generated_numpy,
-    "plain NumPy expression": plain_numpy,
+OURS, COMPILED, PLAIN = "thetaprime, NumPy", "thetaprime, numba", "plain NumPy expression"
+TORCH, COPY = "torch.optim.AdamW (fused)", "copying as many bytes"
+CONTENDERS: dict[str, Callable[[Arrays, Arrays], Step]] = {
+    OURS: generated_numpy,
+    f"{OURS}, one thread": partial(generated_numpy, threads=1),
+    COMPILED: partial(generated_numpy, engine="numba"),
+    PLAIN: plain_numpy,
     "thetaprime, JAX (jit)": generated_jax,
     "optax.adamw (jit)": optax_adamw,
-    "torch.optim.AdamW (fused)": torch_fused,
-    "copying as many bytes": copy_limit,
+    TORCH: torch_fused,
+    COPY: copy_limit,
 }
+# What is to be reached on the large tensor: how many times as fast as the other.
+TARGETS = ((OURS, PLAIN, 4.0), (COMPILED, TORCH, 1.0), (COMPILED, COPY, 0.8))
 
 
-def measure(size: int, rounds: int) -> dict[str, list[float]]:
+def measure(count: int, size: int, rounds: int) -> dict[str, list[float]]:
     """Seconds of every step of every contender, after three steps to warm up."""
     steps: dict[str, Step] = {}
     for name, make in CONTENDERS.items():
         try:
-            steps[name] = make(size)
+            steps[name] = make(*data(count, size))
         except ImportError as error:
             print(f"{name}: left out, {error}", file=sys.stderr)
     for step in steps.values():
@@ -154,67 +160,80 @@ def measure(size: int, rounds: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
+            time.sleep(REST)
             start = time.perf_counter()
             step()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 
 
-def machine() -> dict[str, Any]:
-    """When and where this was measured."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines()
-             if line.startswith("model name")] if info.exists() else [platform.processor()]
-    versions = {}
-    for package in ("numpy", "jax", "optax", "torch"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {"date": time.strftime("%Y-%m-%d"), "cpu": names[0], "cores": os.cpu_count(),
-            "python": platform.python_version(), "versions": versions}
+def table(case: dict[str, Any]) -> list[str]:
+    """The rows of one case, in Markdown."""
+    seconds = case["seconds"]
+    ours = statistics.median(seconds[OURS])
+    rows = ["| | ms a step | fastest | GB/s | time/ours |", "| - | -: | -: | -: | -: |"]
+    for name, values in seconds.items():
+        value = statistics.median(values)
+        rate = BYTES*case["tensors"]*case["entries"]/value/1e9
+        rows.append(f"| {name} | {1e3*value:.2f} | {1e3*min(values):.2f} | {rate:.1f} | "
+                    f"{value/ours:.2f} |")
+    return rows
+
+
+def verdicts(case: dict[str, Any]) -> list[str]:
+    """What was to be reached, and what was: ratios of medians, and of the fastest steps."""
+    lines = []
+    for name, other, wanted in TARGETS:
+        if name in case["seconds"] and other in case["seconds"]:
+            one, two = case["seconds"][name], case["seconds"][other]
+            found = statistics.median(two)/statistics.median(one)
+            lines.append(f"- {name} to be {wanted:g} times as fast as {other}: {found:.2f} "
+                         f"({min(two)/min(one):.2f} of the fastest steps), "
+                         f"{'reached' if found >= wanted else 'not reached'}")
+    return lines
+
+
+def title(case: dict[str, Any]) -> str:
+    count, size = case["tensors"], case["entries"]
+    return f"{count:,} tensor{'s' if count > 1 else ''} of {size:,} float32 entries"
 
 
 def page(report: dict[str, Any]) -> str:
-    """The table as a page; written by the benchmark alone."""
-    seconds = report["seconds"]
-    ours = statistics.median(seconds["thetaprime, NumPy"])
-    rows = []
-    for name, values in seconds.items():
-        value = statistics.median(values)
-        rate = 4*MOVED*report["size"]/value/1e9
-        rows.append(f"| {name} | {1e3*value:.1f} | {1e3*min(values):.1f} | {rate:.1f} | "
-                    f"{value/ours:.2f} |")
+    """The tables as a page; written by the benchmark alone."""
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
-    return "\n".join([
+    parts = [
         "# Performance", "",
         "Written by `python benchmarks/adamw_cpu.py --page docs/performance.md`; not edited by "
         "hand.", "",
-        f"AdamW on one tensor of {report['size']:,} float32 parameters, all contenders in turn in "
-        f"one run, medians of {report['rounds']} rounds.",
+        f"AdamW, all contenders in turn in one run, medians of {report['rounds']} rounds. "
         f"{report['date']}, {report['cores']} cores of {report['cpu']}, Python "
-        f"{report['python']}, {versions}.", "",
-        "| | ms a step | fastest | GB/s | time/ours |", "| - | -: | -: | -: | -: |", *rows, "",
+        f"{report['python']}, {versions}. Load of the machine at the start: {report['load']} "
+        "(what other programs take is missing here).", ""]
+    for number, case in enumerate(report["cases"]):
+        parts += [f"## {title(case)}", "", *table(case), ""]
+        if not number:
+            parts += [*verdicts(case), ""]
+    return "\n".join([
+        *parts,
         "GB/s counts the 28 bytes a parameter that a step must move. The last row is a copy of as "
-        "many bytes with a thread for each core; a step in place can beat it. The NumPy rows use "
-        "one thread; XLA and torch use all cores.", ""])
+        "many bytes with a thread for each core; a step in place can beat it, and small arrays "
+        "stay in the caches. A program in NumPy or numba uses as many threads as the process has "
+        "processors, `to_numpy(threads=...)` another number; XLA and torch use all.", ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--size", type=int, default=10_000_000, help="entries of the tensor")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="write the table as Markdown")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables as Markdown")
     options = parser.parse_args()
-    seconds = measure(options.size, options.rounds)
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    ours = median["thetaprime, NumPy"]
-    print(f"AdamW, {options.size:,} float32 parameters, median of {options.rounds} rounds")
-    print(f"{'':28}{'ms/step':>9}{'fastest':>9}{'GB/s':>8}{'time/ours':>11}")
-    for name, value in median.items():
-        rate = 4*MOVED*options.size/value/1e9
-        print(f"{name:28}{1e3*value:9.2f}{1e3*min(seconds[name]):9.2f}{rate:8.1f}"
-              f"{value/ours:11.2f}")
-    report = {"size": options.size, "rounds": options.rounds, **machine(), "seconds": seconds}
+    here, cases = machine("numpy", "numba", "jax", "optax", "torch"), []
+    for count, size in CASES:
+        case = {"tensors": count, "entries": size, "seconds": measure(count, size, options.rounds)}
+        cases.append(case)
+        print("\n".join([title(case), *table(case), ""]), flush=True)
+    print("\n".join(verdicts(cases[0])))
+    report = {"rounds": options.rounds, **here, "cases": cases}
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if options.page:

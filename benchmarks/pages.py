@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 
 def machine(*packages: str) -> dict[str, Any]:
     """When and where this was measured."""
@@ -22,7 +24,8 @@ def machine(*packages: str) -> dict[str, Any]:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     return {"date": time.strftime("%Y-%m-%d"), "cpu": names[0] if names else "",
-            "cores": os.cpu_count(), "python": platform.python_version(), "versions": versions}
+            "cores": CORES, "python": platform.python_version(), "versions": versions,
+            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
 
 
 def where(report: dict[str, Any]) -> str:
@@ -30,12 +33,16 @@ def where(report: dict[str, Any]) -> str:
     versions = ", ".join(f"{k} {v}" for k, v in report["versions"].items())
     return (f"{report['date']}, {report.get('device') or str(report['cores']) + ' cores of '}"
             f"{'' if report.get('device') else report['cpu']}, Python {report['python']}, "
-            f"{versions}.")
+            f"{versions}. Load of the machine at the start: {report['load']}.")
+
+
+# What stands after it are sections that several scripts write, each its own.
+MARK = "<!-- sections of other benchmarks -->"
 
 
 def write_section(page: Path, title: str, lines: list[str]) -> None:
     """Replace the section ``## title`` of a page, which ends at the next one, or put it last."""
-    text = page.read_text("utf-8") if page.exists() else "# Performance\n"
+    text = page.read_text("utf-8")
     section = "\n".join([f"## {title}", "", *lines, ""])
     found = re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if found:
@@ -46,11 +53,10 @@ def write_section(page: Path, title: str, lines: list[str]) -> None:
 
 
 def write_head(page: Path, text: str) -> None:
-    """Replace what stands before the first section of a page."""
+    """Replace all of a page but the sections after the mark."""
     old = page.read_text("utf-8") if page.exists() else ""
-    found = re.search(r"^## ", old, re.MULTILINE)
-    rest = f"\n{old[found.start():]}" if found else ""
-    page.write_text(text.rstrip() + "\n" + rest, "utf-8")
+    rest = old.partition(MARK)[2].strip()
+    page.write_text(f"{text.rstrip()}\n\n{MARK}\n" + (f"\n{rest}\n" if rest else ""), "utf-8")
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

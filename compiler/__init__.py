@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from thetaprime.analyse.rate import Rate, rate
+    from thetaprime.analyse.stability import Stability, stability
     from thetaprime.answers import Answers
     from thetaprime.arguments import CallError
     from thetaprime.diagnostics import Diagnostic, SpecError
@@ -21,16 +23,16 @@ if TYPE_CHECKING:
     from thetaprime.optimizer import Optimizer, Report, load, loads
 
 __all__ = [
-    "Answers", "CallError", "Diagnostic", "Optimizer", "Report", "SpecError", "format_text", "load",
-    "loads",
-    "shipped",
+    "Answers", "CallError", "Diagnostic", "Optimizer", "Rate", "Report", "SpecError",
+    "Stability", "format_text", "load", "loads", "rate", "shipped", "stability",
 ]
 
 _WHERE = {
     "Answers": "answers",
     "CallError": "arguments", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
     "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
-    "format_text": "format",
+    "format_text": "format", "Rate": "analyse.rate", "rate": "analyse.rate",
+    "Stability": "analyse.stability", "stability": "analyse.stability",
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 Function = Callable[..., Any]
 
@@ -75,6 +76,14 @@ def _hvp(loss: Function, _: Any) -> Function:
     return hvp
 
 
+def _hess(loss: Function, _: Any) -> Function:
+    def hess(params: Any, batch: Any) -> Any:
+        flat, back = ravel_pytree(params)
+        return jax.hessian(lambda p: loss(back(p), batch))(flat)
+
+    return hess
+
+
 def _slope(loss: Function, _: Any) -> Function:
     return lambda params, v, batch: jax.jvp(lambda p: loss(p, batch), (params,), (v,))[1]
 
@@ -127,6 +136,7 @@ _ANSWERS: dict[str, tuple[tuple[str, ...], Callable[[Function, Any], Function]]]
     "loss": ((), lambda loss, _: loss),
     "grad": ((), lambda loss, _: jax.grad(loss)),
     "hvp": ((), _hvp),
+    "hess": ((), _hess),
     "slope": ((), _slope),
     "rows": ((), _rows),
     "out": (("out",), lambda _, problem: problem.out),

@@ -29,6 +29,10 @@ class Bowl:
         """v."""
         return list(v)
 
+    def hess(self, x: Tensors, batch: Any, name: str = "") -> Any:
+        """The identity."""
+        return np.identity(sum(np.size(p) for p in x))
+
     def slope(self, x: Tensors, v: Tensors, batch: Any, name: str = "") -> Any:
         """x.v."""
         return sum(np.sum(p * d) for p, d in zip(x, v, strict=True))

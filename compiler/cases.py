@@ -104,7 +104,8 @@ def _without(other: Expr, guards: list[Expr]) -> Expr:
 def guarded(statement: Statement, guard: Expr) -> Statement:
     """The statement for the tensors that satisfy the guard; a block's insides are."""
     if isinstance(statement, When):
-        return replace(statement, then=tuple(guarded(s, guard) for s in statement.then),
+        return replace(statement, among=conjoined(guard, statement.among),
+                       then=tuple(guarded(s, guard) for s in statement.then),
                        otherwise=tuple(guarded(s, guard) for s in statement.otherwise))
     return replace(statement, guard=conjoined(guard, statement.guard))
 
@@ -129,8 +130,8 @@ def guards_of(
         if witness(guard) is None:
             problems.append(report("case-never", source, arm.span, why="never true" if
                                    arm.condition is not None else "nothing is left for it"))
-        problems += check_view(arm.view, conjoined(around, guard), source,
-                               arm.view_span)
+        if arm.view != tables.view:  # as which the spec sees all tensors that it takes
+            problems += check_view(arm.view, conjoined(around, guard), source, arm.view_span)
         guards.append(guard)
     return guards
 

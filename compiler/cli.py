@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong.
+"""The command line. Exit codes: 0; 1, the spec is wrong; 2, the call is wrong; 70, thetaprime is.
 
 What a command needs is imported inside of it, so that `check` answers at once: jax, rich and
 matplotlib are for `run` alone.
@@ -6,6 +6,7 @@ matplotlib are for `run` alone.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,19 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from thetaprime import cli_analyse
+from thetaprime.command_audit import audit
 from thetaprime.diagnostics import Diagnostic, SpecError, render
+from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
 if TYPE_CHECKING:
-    from thetaprime.optimizer import Optimizer, Report
+    from thetaprime.optimizer import Optimizer
 
-SPEC_WRONG, CALL_WRONG = 1, 2
+SPEC_WRONG, CALL_WRONG, OUR_FAULT = 1, 2, 70
 # What a shell reports for a program ended by Ctrl-C, and by a reader that has gone.
 INTERRUPTED, NOBODY_READS = 130, 141
-_OUTPUT = click.Path(path_type=Path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code. Every error that a user can cause is told as a message."""
+    """Run one command; the exit code. Every error is told as a message, never as a traceback."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -53,13 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(str(error), err=True)
         return SPEC_WRONG
     except Exception as error:
-        from thetaprime.usage import render_error
+        from thetaprime.usage import internal, render_error
 
         message = render_error(error)
-        if message is None:
-            raise
-        click.echo(message, err=True)
-        return CALL_WRONG
+        click.echo(message or internal(error, given), err=True)
+        return CALL_WRONG if message else OUR_FAULT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -69,6 +70,10 @@ def cli() -> None:
 
     A SPEC is the name of a shipped spec (see `list`) or the path of a file that ends in .opt.
     """
+
+
+cli.add_command(cli_analyse.stability)
+cli.add_command(cli_analyse.rate)
 
 
 @cli.command("list")
@@ -94,11 +99,22 @@ def list_specs() -> None:
 @cli.command()
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("--explain", metavar="CODE", help="Say what the message CODE is about, and why.")
-def check(specs: Sequence[str], explain: str | None) -> int:
+@click.option("--dtype", "dtypes", type=DTYPE, multiple=True, default=("float32",),
+              help="Of the parameters: what its rounding loses. May be repeated.")
+@click.option("--gradients", type=sizes, default="1e-7..1e4", show_default=True,
+              metavar="LEAST..MOST", help="The sizes of gradients to look at.")
+@click.option("--size", type=POSITIVE, default=1.0, show_default=True, metavar="S",
+              help="The usual size of parameters.")
+@click.option("--claims/--no-claims", default=True, help="Prove or refute what specs claim.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found for machines.")
+def check(
+    specs: Sequence[str], explain: str | None, dtypes: Sequence[str],
+    gradients: tuple[float, float], size: float, claims: bool, as_json: bool,
+) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
     from thetaprime.arguments import CallError
     from thetaprime.library import modules, shipped
-    from thetaprime.usage import explained, load_spec, render_error
+    from thetaprime.usage import claim_lines, explained, load_spec, render_error, verdict
 
     if explain is not None:
         click.echo(explained(explain))
@@ -106,6 +122,7 @@ def check(specs: Sequence[str], explain: str | None) -> int:
     names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or [
         *shipped(), *(name for name in modules() if name not in shipped())]
     wrong = unread = 0
+    found = []
     for name in names:
         try:
             optimizer = load_spec(name)
@@ -113,37 +130,37 @@ def check(specs: Sequence[str], explain: str | None) -> int:
             click.echo(render_error(error), err=True)
             unread += 1
             continue
-        report = optimizer.check()
+        report = optimizer.check(*dtypes, gradients=gradients, size=size, claims=claims)
+        wrong += not report.ok
+        found.append(report.to_json())
+        if as_json:
+            continue
         if report.diagnostics:
             click.echo(f"{report}\n")
-        click.echo(f"{optimizer.source.name}: {_verdict(report)}")
-        wrong += not report.ok
-    if len(names) > 1:
+        click.echo(f"{optimizer.source.name}: {verdict(report)}")
+        for line in claim_lines(report, whole=len(names) == 1):
+            click.echo(line)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    elif len(names) > 1:
         rest = f", {unread} not read" if unread else ""
         click.echo(f"{len(names)} specs: {len(names) - wrong - unread} ok, {wrong} wrong{rest}")
     return CALL_WRONG if unread else SPEC_WRONG if wrong else 0
 
 
-def _verdict(report: Report) -> str:
-    errors = sum(d.severity == "error" for d in report.diagnostics)
-    warnings = len(report.diagnostics) - errors
-    parts = [] if errors else ["ok"]
-    parts += [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
-              if number]
-    if report.claims:
-        parts.append(f"{_count(report.claims, 'claim')} not proved (this version proves none yet)")
-    return ", ".join(parts)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
-
-
 @cli.command()
 @click.argument("spec")
 @click.option("--expanded", is_flag=True, help="Print the flat step: no parts from other specs.")
-def show(spec: str, expanded: bool) -> None:
-    """Show a spec: its text, hyperparameters, states and needs."""
+@click.option("--parameters", type=POSITIVE, metavar="N", help="The size of a model, as 7e9.")
+@click.option("--bandwidth", type=POSITIVE, metavar="B", help="Bytes a second: the least time.")
+@click.option("--dtype", type=DTYPE, default="float32", help="Of the parameters.")
+def show(
+    spec: str, expanded: bool, parameters: float | None, bandwidth: float | None, dtype: str
+) -> None:
+    """Show a spec: its text, hyperparameters, states, needs and cost.
+
+    --parameters and --bandwidth together: how long a step takes at least on such hardware.
+    """
     from thetaprime import describe
     from thetaprime.usage import load_spec
 
@@ -151,12 +168,17 @@ def show(spec: str, expanded: bool) -> None:
     if expanded:
         click.echo(describe.expanded(optimizer))
         return
+    if (parameters is None) != (bandwidth is None):
+        raise click.UsageError("--parameters and --bandwidth go together")
+    if parameters is not None and bandwidth is not None:
+        click.echo(describe.least_time(optimizer.step(), parameters, bandwidth, dtype))
+        return
     facts = describe.describe(optimizer)
     click.echo(f"{optimizer.source.text.strip()}\n\n{facts}")
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=_OUTPUT)
+@click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--check", "only_check", is_flag=True,
               help="Change nothing; exit code 1 where it would.")
 def fmt(files: Sequence[Path], only_check: bool) -> int:
@@ -183,26 +205,27 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @cli.command("compile")
 @click.argument("spec")
 @click.option("--to", "target", type=click.Choice(["jax", "numpy"]), required=True)
-@click.option("-o", "--output", type=_OUTPUT, metavar="FILE", help="Write FILE, not the terminal.")
+@click.option("--engine", type=click.Choice(["numpy", "numba"]), default="numpy",
+              help="What runs the loops of a NumPy program; numba compiles them.")
+@click.option("-o", "--output", type=FILE, metavar="FILE", help="Write FILE, not the terminal.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
 @click.option("--fuse", type=click.Choice(["flat"]), help="For jax: many tensors in few arrays.")
 def compile_spec(
-    spec: str, target: str, output: Path | None, settings: Sequence[str], force: bool,
-    fuse: str | None,
+    spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str],
+    force: bool, fuse: str | None,
 ) -> None:
-    """Write the program of a spec, as text that needs only jax or only numpy."""
+    """Write the program of a spec, as text that needs only jax or only numpy (and numba)."""
     from thetaprime.files import guard_program
-    from thetaprime.optimizer import fusion
     from thetaprime.usage import assign, load_spec, parse_settings
 
     optimizer = load_spec(spec)
     if output is not None:
         guard_program(output, force)
-    _refuse_wrong(optimizer)
+    refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
-    text = _program(optimizer, target, fusion(target, fuse), hypers)
+    text = _program(optimizer, target, engine, fuse, hypers)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -210,9 +233,9 @@ def compile_spec(
         click.echo(f"{output} written", err=True)
 
 
-def _refuse_wrong(optimizer: Optimizer) -> None:
+def refuse_wrong(optimizer: Optimizer) -> None:
     """Raises SpecError for a spec with errors; warnings go to the error stream."""
-    found: tuple[Diagnostic, ...] = optimizer.check().diagnostics
+    found: tuple[Diagnostic, ...] = optimizer.check(claims=False).diagnostics
     if any(d.severity == "error" for d in found):
         raise SpecError(found)
     for diagnostic in found:
@@ -220,16 +243,14 @@ def _refuse_wrong(optimizer: Optimizer) -> None:
 
 
 def _program(
-    optimizer: Optimizer, target: str, options: dict[str, bool], hypers: dict[str, Any]
+    optimizer: Optimizer, target: Any, engine: Any, fuse: Any, hypers: dict[str, Any]
 ) -> str:
     """The text of the program with these hyperparameters for its defaults."""
-    from importlib import import_module
-
+    from thetaprime.engines import emitter
     from thetaprime.usage import with_defaults
 
     choices, values = optimizer.split(hypers)
-    emit = import_module(f"thetaprime.backends.to_{target}").emit
-    return str(emit(with_defaults(optimizer.step(**choices), values), **options))
+    return emitter(target, engine, fuse)(with_defaults(optimizer.step(**choices), values))
 
 
 @cli.command()
@@ -252,9 +273,9 @@ def new(name: str) -> None:
 @click.option("--backend", type=click.Choice(["jax", "numpy"]), default="jax", show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
               metavar="N")
-@click.option("--plot", "plot_file", type=_OUTPUT, metavar="FILE.png",
+@click.option("--plot", "plot_file", type=FILE, metavar="FILE.png",
               help="Draw the training losses.")
-@click.option("--json", "json_file", type=_OUTPUT, metavar="FILE", help="Write the results.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results.")
 def run(
     specs: Sequence[str], problem: str, steps: int, settings: Sequence[str], backend: str,
     seed: int, plot_file: Path | None, json_file: Path | None,
@@ -273,7 +294,7 @@ def run(
         guard_output(json_file, "--json", (".json",))
     optimizers = [(spec, load_spec(spec)) for spec in specs]
     for _, optimizer in optimizers:
-        _refuse_wrong(optimizer)
+        refuse_wrong(optimizer)
     hypers = assign(parse_settings(settings), optimizers)
 
     from rich.console import Console
@@ -295,3 +316,6 @@ def run(
         write_json(results, problem, steps, chosen, seed, json_file)
     if plot_file is not None:
         plot(results, f"{problem}, {steps} steps", plot_file)
+
+
+cli.add_command(audit)

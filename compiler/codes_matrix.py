@@ -121,4 +121,30 @@ MATRIX_CODES: dict[str, Code] = {
         "anything runs", ("`hyper {name} : int = 4 in [1, inf)`, and `svd(A, {name})`",),
         reason="How many values are kept says how large matrices are, so that it is a whole "
                "hyperparameter or a number."),
+    "flat-argument": Code(
+        "`flat` takes one number per entry of the model", "`{text}` is {type}",
+        ("`flat({text}*g)`, or `flat(0*x + {text})` for the same number in every entry",),
+        reason="`flat(g)` is all entries of the model in one row, a vector[params]."),
+    "unflat-argument": Code(
+        "`unflat` takes a vector[params]", "`{text}` is {type}",
+        ("`unflat(v)` is what `flat` made of a vector, or linear algebra of a matrix[params, "
+         "params]: `unflat(solve(hess(x), flat(g)))`",),
+        reason="`unflat(v)` gives each entry of the model its number of the row v."),
+    "flat-beside": Code(
+        "`{row}` is for all entries of the model at once, and `{text}` is {type}",
+        "beside a {row_type}",
+        reason="A vector[params] has all entries of the model in one row and no tensors. `flat` "
+               "makes it, `unflat` goes back."),
+    "flat-partly": Code(
+        "`{name}` is for the whole model, and this is for some of its tensors",
+        "in a case, in an arm of a route, or axis by axis",
+        ("outside of a case, read what comes of it there: `d = unflat(solve(hess(x), flat(g)))`; "
+         "an optimizer that asks for it takes the whole model, and no arm of a route",),
+        reason="`params` is all entries of all tensors: the Hessian of some tensors only is "
+               "another matrix."),
+    "square-axis": Code(
+        "rows and columns of this matrix would both be `{axis}`", "`{text}`",
+        ("`A.T @ A` is a matrix[params, params]",),
+        reason="Of the matrices of the whole model only those along `params` may have an axis "
+               "twice."),
 }

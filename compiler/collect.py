@@ -10,7 +10,7 @@ from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
 from thetaprime.separate import separated
-from thetaprime.shapes import add_block, is_matrix, read_matrix, top_view
+from thetaprime.shapes import add_block, add_row, is_matrix, read_matrix, top_view
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
 from thetaprime.syntax import (
     Accept,
@@ -44,7 +44,7 @@ from thetaprime.syntax import (
     expressions,
 )
 from thetaprime.tables import HyperInfo, Named, Tables, name_span
-from thetaprime.types import BOOLEAN, INTEGER, SCALAR, Extent, Type
+from thetaprime.types import BOOLEAN, INTEGER, PARAMS, SCALAR, Extent, Type
 
 RESERVED = {
     "t": "the number of the step", "g": "the gradient", "loss": "the loss value",
@@ -57,7 +57,8 @@ _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": E
 LONGEST_AXIS = 1000
 WINDOW = "window"
 # Axes of what oracles give, whose lengths only the problem knows.
-_ASKED_AXES = {"examples": {"rows"}, "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
+_ASKED_AXES = {PARAMS: {"hess", "flat", "unflat"}, "examples": {"rows"},
+               "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
 _MEANT = {
     "layer": "per tensor", "tensor": "per tensor", "param": "per entry", "parameter": "per entry",
     "entry": "per entry", "element": "per entry", "coordinate": "per entry", "array": "per entry",
@@ -153,7 +154,9 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                 add_block(tables, part, claim_name)
     asked = {node.op.partition(";")[0] for part in flat.parts for e in expressions(part.item)
              for node in walk(e) if isinstance(node, Apply)}
-    tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items() if asked & ops}
+    tables.axes |= {axis: axis for axis, ops in _ASKED_AXES.items()
+                    if asked & ops and axis not in tables.axes}
+    add_row(tables, bool(asked & _ASKED_AXES[PARAMS]))
     _axis_lengths(tables)
     whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
     for name, places in tables.axes.items():

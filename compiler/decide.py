@@ -35,8 +35,7 @@ class Decide:
             if info.folded:
                 self.values[name] = self._value(name, info)
             elif name in bound:
-                self.substitution[Sym(name)] = bound[name]
-                value = bound[name]
+                value = self.substitution[Sym(name)] = _named(bound[name], name)
                 if isinstance(value, Num) and not value.value:
                     self._zeros.append(value)
 
@@ -140,3 +139,13 @@ def _top_down(expr: Expr, look: object) -> Expr:
         for arg in expr.args:
             _top_down(arg, look)
     return seen if seen is not expr else expr
+
+
+def _named(value: Expr, name: str) -> Expr:
+    """A value with the name of its hyperparameter at its first number: `3e-4`, `0.1/3`."""
+    match value:
+        case Num():
+            return replace(value, named=name)
+        case Apply("*" | "/" | "neg", (first, *others)):
+            return replace(value, args=(_named(first, name), *others))
+    return value

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import reduce
-from itertools import product
-from math import prod
 
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
 from thetaprime.cases import guard_of
 from thetaprime.collect import collect, range_text
-from thetaprime.coverage import both, witness
+from thetaprime.cost import Cost, cost, integers, kept, lengths, most_state, roofline
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
 from thetaprime.format import flat_text
+from thetaprime.infer_units import infer
 from thetaprime.ir import (
     Draw,
     EachAxis,
@@ -35,12 +33,11 @@ from thetaprime.optimizer import Optimizer
 from thetaprime.parse import parse
 from thetaprime.pipeline import checked
 from thetaprime.render import spec_text
+from thetaprime.scaling import TITLE, scaling_rows, unit_rows
 from thetaprime.signature import asks_more, signature, whole
 from thetaprime.syntax import Definition, HyperLine
 from thetaprime.tables import Tables
-from thetaprime.types import PER_ENTRY, Extent, own_axes, type_text
-
-_SINGLE = 4  # bytes of a float32
+from thetaprime.types import PER_ENTRY, Extent, type_text
 
 
 def describe(optimizer: Optimizer) -> str:
@@ -49,11 +46,15 @@ def describe(optimizer: Optimizer) -> str:
     if own.parameters or own.kind != "optimizer":
         return _module(optimizer, own)
     step = optimizer.step()
+    units = infer(step)
     names = [n for n in optimizer.tables.hypers if n not in optimizer.flat.bound]
     return "\n\n".join([
         _section("hyperparameters", _hypers(optimizer.tables, names)),
         _section("states", _states(step)),
         _section("needs", _needs(step)),
+        _section("cost", _cost(cost(step))),
+        _section(TITLE, unit_rows(units)),
+        _section("the same steps", scaling_rows(units)),
     ])
 
 
@@ -98,37 +99,22 @@ def _hypers(tables: Tables, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _states(step: Step) -> Iterator[tuple[str, ...]]:
-    integers = _integers(step)
-    named = {a.name: a.length if isinstance(a.length, int) else integers.get(a.length)
-             for a in step.axes}
     each = {Extent.ENTRY: "a parameter", Extent.TENSOR: "a tensor", Extent.SCALAR: "a model"}
     along = families(step)
-    entries: list[tuple[int, Expr | None]] = []
-    for state in step.states:
-        own = own_axes(state.type, named)
-        size = _SINGLE * prod(named.get(axis) or 1 for axis in state.type.axes)
-        if state.type.extent is Extent.ENTRY:
-            entries.append((size, state.guard))
-        what = f"{'*'.join([str(size), *own])} bytes {each[state.type.extent]} in float32"
-        family = next((axis for axis in own if axis in along), None)
+    for found in kept(step):
+        state = found.state
+        size = "*".join([str(found.bytes), *found.own])
+        what = f"{size} bytes {each[state.type.extent]} in {found.dtype}"
+        family = next((axis for axis in found.own if axis in along), None)
         told = [f"for each axis {family}"] if family is not None else []
         told += [f"where {spec_text(state.guard)}"] if state.guard is not None else []
         told += ["constant"] if state.constant else []
-        yield (state.name, type_text(state.type, named), what, ", ".join(told))
+        yield (state.name, type_text(state.type, lengths(step)), what, ", ".join(told))
+    entries = [s for s in step.states if s.type.extent is Extent.ENTRY]
     if len(step.states) > 1 and entries:
-        most = "at most " if any(guard is not None for _, guard in entries) else ""
-        yield ("", "together", f"{most}{_most(entries)} bytes a parameter in float32", "")
-
-
-def _most(entries: Sequence[tuple[int, Expr | None]]) -> int:
-    """The most bytes that one tensor keeps for each of its entries."""
-    guards = list(dict.fromkeys(guard for _, guard in entries if guard is not None))
-    kept = []
-    for held in product((True, False), repeat=len(guards)):
-        some = [g for g, yes in zip(guards, held, strict=True) if yes]
-        if not some or witness(reduce(both, some)) is not None:
-            kept.append(sum(size for size, g in entries if g is None or g in some))
-    return max(kept)
+        most = "at most " if any(s.guard is not None for s in entries) else ""
+        stored = "" if any(s.storage is not None for s in entries) else " in float32"
+        yield ("", "together", f"{most}{most_state(step)} bytes a parameter{stored}", "")
 
 
 def _needs(step: Step) -> Iterator[tuple[str, ...]]:
@@ -136,7 +122,7 @@ def _needs(step: Step) -> Iterator[tuple[str, ...]]:
     if asks_more(step):
         for number, call in enumerate(signature(step)):
             yield ("asks for" if number == 0 else "", str(call))
-        count = whole(step.fresh, _integers(step))
+        count = whole(step.fresh, integers(step))
         if step.fresh != Num("0"):
             yield ("batches", f"this step's and {count} fresh ones")
     else:
@@ -145,11 +131,6 @@ def _needs(step: Step) -> Iterator[tuple[str, ...]]:
     if not asks_more(step):
         yield ("loss value", "of this step's batch" if "loss" in read else "not read")
     yield ("draws", "random numbers from a seed" if draws(step) else "none")
-
-
-def _integers(step: Step) -> dict[str, int]:
-    return {h.name: int(h.default.value) for h in step.hypers
-            if h.static and isinstance(h.default, Num)}
 
 
 def reads_point(step: Step) -> bool:
@@ -186,6 +167,36 @@ def _terms(value: Expr) -> Iterator[Expr]:
             yield from _terms(left)
         case _:
             yield value
+
+
+def _cost(found: Cost) -> Iterator[tuple[str, ...]]:
+    """For parameters in float32; what oracles cost is the problem's affair."""
+    most = "at least" if found.least else "about"
+    yield ("memory", f"{most} {_between(found.moved)} bytes moved a parameter in float32")
+    yield ("arithmetic", f"{_between(found.flops)} operations a parameter")
+    if found.linear:
+        yield ("matrices", ", ".join(f"{n} `{name}`" for name, n in found.linear) + " a tensor")
+    waits = f", {found.chain} of them one after another" if found.chain > 1 else ""
+    count = _between(found.reductions)
+    yield ("over the model", f"{count} reduction{'' if count == '1' else 's'}{waits}")
+
+
+def least_time(step: Step, parameters: float, bandwidth: float, dtype: str) -> str:
+    """What a step of a model takes at least, for hardware that moves so many bytes a second."""
+    found = cost(step, dtype)
+    seconds = roofline(step, parameters, bandwidth, dtype=dtype)
+    state = parameters * found.state
+    end = ", at least" if found.least else ", about"
+    return _section(f"{parameters:.3g} parameters in {dtype}", [
+        ("state", f"{state / 1e9:.3g} GB", f"{found.state} bytes a parameter"),
+        ("moved", f"{parameters * found.moved[0] / 1e9:.3g} GB",
+         f"{found.moved[0]} bytes a parameter{end}"),
+        ("time", f"{1000 * seconds:.3g} ms", f"at {bandwidth:.3g} bytes a second{end}")])
+
+
+def _between(pair: tuple[int, int]) -> str:
+    least, most = pair
+    return str(least) if least == most else f"{least} to {most}"
 
 
 # The flat step, as a spec.

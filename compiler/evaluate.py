@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,11 +31,12 @@ from thetaprime.matrices import (
     length,
     structure,
     takers,
+    whole,
 )
 from thetaprime.numbers import Array, Field
-from thetaprime.ops import ALONG, LINEAR, OPS, ORACLES, STRUCTURE, is_reduction
+from thetaprime.ops import ALONG, LINEAR, OPS, ORACLES, STRUCTURE, WHOLE, is_reduction
 from thetaprime.reductions import reduction
-from thetaprime.types import Extent, Type
+from thetaprime.types import PARAMS, Extent, Type
 
 # A quantity: one array when it is a scalar of the model, else a list with one for each tensor; a
 # tensor that has none of it has None, a family is a tuple of arrays.
@@ -75,8 +77,12 @@ class Run:
         if expr.op in ALONG:
             found: Value = along(expr, [self.value(a) for a in expr.args], self.lengths())
             return found
+        if expr.op in WHOLE:
+            row: Value = whole(expr.op, self.value(expr.args[0]), self.shapes)
+            return row
         if expr.op in LINEAR or expr.op in STRUCTURE:
-            return structure(self, expr)
+            made: Value = structure(self, expr)
+            return made
         if is_reduction(expr):
             return reduction(self, expr)
         if expr.type.extent is Extent.SCALAR:
@@ -90,7 +96,8 @@ class Run:
     def _ask(self, expr: Apply) -> Value:
         if self.asked is None:
             raise MissingOracle(expr.op)
-        answer = self.asked.answer(expr, [self.value(a) for a in expr.args])
+        every = replace(self, active=frozenset(range(len(self.shapes))))
+        answer = self.asked.answer(expr, [every.value(a) for a in expr.args])
         if ORACLES[expr.op].gives == "entry":
             return [self.numbers.array(a) for a in answer]
         return self.numbers.array(answer)
@@ -105,7 +112,7 @@ class Run:
 
     def lengths(self) -> dict[str, int]:
         """The lengths of the named axes that are known before the step runs."""
-        found = {}
+        found = {PARAMS: sum(math.prod(shape) for shape in self.shapes)}
         for axis in self.step.axes:
             known = axis.length if isinstance(axis.length, int) else self.env.get(Sym(axis.length))
             if known is not None:
@@ -179,7 +186,8 @@ class Run:
                 case Draw(target, distribution, args, _, guard):
                     self.env[target] = self.only(guard).drawn(target, distribution, args)
                 case When(condition, then, otherwise):
-                    self.execute(then if np.all(self.value(condition)) else otherwise)
+                    due = self.only(statement.among).value(condition)
+                    self.execute(then if np.all(due) else otherwise)
                 case Loop():
                     self.only(statement.guard)._loop(statement)
                 case EachAxis():

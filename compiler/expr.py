@@ -17,11 +17,13 @@ from thetaprime.types import Type
 
 @dataclass(frozen=True, slots=True)
 class Num:
-    """A literal; exact until code is generated, so it keeps its text (``1e-8``)."""
+    """A literal; exact until code is generated, so it keeps its text (``1e-8``). ``named``: the
+    hyperparameter that somebody gave this value."""
 
     text: str
     type: Type | None = field(default=None, compare=False)
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    named: str = field(default="", compare=False, repr=False)
 
     @property
     def value(self) -> Fraction:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import jax
 
 from thetaprime.arguments import CallError
-from thetaprime.expr import Num
+from thetaprime.expr import Num, walk
 from thetaprime.guards import holds
-from thetaprime.ir import Step
+from thetaprime.ir import Step, reads
 from thetaprime.ops import ORACLES
 from thetaprime.problems import Problem
 from thetaprime.signature import oracles_of, signature, whole
+from thetaprime.types import PARAMS
 
 
 class Batches(NamedTuple):
@@ -56,6 +57,23 @@ def check_problem(name: str, step: Step, problem: Problem) -> None:
             raise CallError("missing-oracle", f"`{name}` asks for `{oracle}`, "
                             f"{ORACLES[oracle].doc}; the problem `{problem.name}` {lacks}",
                             "run it on digits or text")
+
+
+# More parameters than this: an `eigh` of 2000 takes half a minute on two busy cores.
+LARGEST = 1000
+
+
+def check_size(name: str, step: Step, problem: Problem) -> None:
+    """Whether matrices over all parameters, where the step has them, are small enough to train
+    with. Raises CallError."""
+    exprs = [e for s in step.body for e in reads(s)]
+    kinds = [s.type for s in step.states] + [n.type for e in exprs for n in walk(e)]
+    size = sum(tensor.size for tensor in jax.tree.leaves(problem.init()))
+    if size > LARGEST and any(k is not None and k.axes.count(PARAMS) > 1 for k in kinds):
+        raise CallError(
+            "too-large", f"`{name}` has matrices over all parameters, and `{problem.name}` has "
+            f"{size} of them: such a matrix has {size * size / 1e6:.0f} million entries",
+            f"run it on rosenbrock or quadratic: up to {LARGEST} parameters are possible")
 
 
 def check_tensors(name: str, step: Step, problem: Problem) -> None:

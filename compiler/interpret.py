@@ -104,6 +104,17 @@ def advance(
     Without ``grads`` the gradient (and the loss) at the point is asked of the problem, if the step
     reads it. Raises MissingOracle.
     """
+    run = executed(step, memory, params, grads, given, loss, numbers, seed, asked, paths)
+    return after(run)
+
+
+def executed(
+    step: Step, memory: Memory, params: Sequence[Any], grads: Sequence[Any] | None = None,
+    given: Mapping[str, Hyperparameter] | None = None, loss: Any = None,
+    numbers: Field = FLOAT, seed: int = 0, asked: Asked | None = None,
+    paths: Sequence[str] | None = None,
+) -> Run:
+    """One step with all that it computed; `advance` takes the same."""
     t = memory.t + 1
     point = [numbers.array(p) for p in params]
     env = hyperparameters(step, given or {}, t, numbers)
@@ -121,10 +132,15 @@ def advance(
     run = _run(step, numbers, point, env, t, seed, asked, paths)
     with np.errstate(all="ignore"):
         run.execute(step.body)
-    values = {s.name: _stored(run, s) for s in step.states}
-    moved = run.env[Sym(step.point, True)]
+    return run
+
+
+def after(run: Run) -> tuple[Tensors, Memory]:
+    """The tensors and the memory that a step leaves."""
+    values = {s.name: _stored(run, s) for s in run.step.states}
+    moved = run.env[Sym(run.step.point, True)]
     assert isinstance(moved, list)
-    return moved, Memory(t, values)
+    return moved, Memory(run.t, values)
 
 
 def _run(

@@ -125,13 +125,15 @@ class Draw:
 class When:
     """A block under a scalar condition. Both branches define the same outputs; a state that a
     branch leaves alone holds there by an explicit equation ``m' = m``. ``rare``: written as
-    `every`, so that the steps between should not pay for it."""
+    `every`, so that the steps between should not pay for it. ``among``: the tensors over which the
+    condition reduces; the insides have guards of their own."""
 
     condition: Expr
     then: tuple[Statement, ...]
     otherwise: tuple[Statement, ...]
     source: Source = field(default=NO_SOURCE, compare=False, repr=False)
     rare: bool = False
+    among: Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from thetaprime.numbers import FLOAT, Array, Field, NotRational
+from thetaprime.numbers import FLOAT, SINGLE, Array, Field, NotRational
 
 
 def linear(op: str, args: list[Array], numbers: Field, length: int | None = None) -> Array:
     """The value of an operation of `ops.LINEAR`; ``length`` is that of the axis that a truncated
     decomposition keeps. Raises NotRational where it has no exact value."""
     function = _EXACT.get(op)
-    if numbers is FLOAT and op in _FLOAT:
+    if numbers in (FLOAT, SINGLE) and op in _FLOAT:
         function = _FLOAT[op]
     if function is None:
         raise NotRational(op)
@@ -75,8 +75,10 @@ def _polar(a: Array) -> Array:
 
 
 def _mpow(a: Array, p: Array) -> Array:
-    """The power of each eigenvalue of a symmetric matrix."""
+    """The power of each eigenvalue of a positive definite matrix; none is smaller than what
+    rounding makes of the largest."""
     values, vectors = np.linalg.eigh(a)
+    values = np.maximum(values, np.finfo(values.dtype).eps * values[-1])
     return np.asarray((vectors * values**p) @ vectors.T)
 
 

@@ -7,13 +7,14 @@ decided (`statements.gather`), names checked and sorted (`check.names`), types i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from thetaprime.cases import check_guards, guard_of, rank_guard
 from thetaprime.check.bodies import infer_statements, smallest_types
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
+from thetaprime.check.model import check_whole
 from thetaprime.check.names import check_distribution, check_symbols, in_order
 from thetaprime.check.targets import check_claims, check_evaluate, check_targets
 from thetaprime.check.types import Typing
@@ -36,7 +37,10 @@ from thetaprime.ir import (
     Step,
     statements,
 )
+from thetaprime.ops import ORACLES
+from thetaprime.partly import completed
 from thetaprime.program import Program, RawState
+from thetaprime.render import spec_text
 from thetaprime.scopes import inside, outputs
 from thetaprime.source import Source
 from thetaprime.storage import check_stores, with_storage
@@ -58,8 +62,11 @@ class Lowered:
     unused: tuple[Sym, ...]
 
 
-def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
-    """The step of a flat optimizer. ``fixed`` decides booleans and choices by their names.
+def lower(
+    flat: Flat, prelude: Prelude, fixed: Mapping[str, str], also: Iterable[Sym] = ()
+) -> Lowered:
+    """The step of a flat optimizer. ``fixed`` decides booleans and choices by their names; ``also``
+    are names that the step defines beside what reaches its result.
 
     Raises SpecError with all the diagnostics of the first stage that finds any.
     """
@@ -77,7 +84,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
     _stop(problems)
     typed = _infer(tables, program, body, hypers)
     result = Sym(tables.point, True)
-    keep = reached(typed.body, result, typed.evaluate, typed.states)
+    keep = reached(typed.body, (result, *also), typed.evaluate, typed.states)
     guards = [g for s in statements(typed.body) if (g := guard_of(s)) is not None]
     used = _used(keep, hypers, decide, guards)
     step = Step(
@@ -89,7 +96,7 @@ def lower(flat: Flat, prelude: Prelude, fixed: Mapping[str, str]) -> Lowered:
         axes=tuple(Axis(n, tables.length(length))
                    for n, length in {**tables.axes, **tables.sized}.items()),
         states=with_storage(tuple(s for s in typed.states if Sym(s.name) in keep), tables.stores),
-        body=tuple(s for s in typed.body if set(outputs(s)) & keep),
+        body=completed((s for s in typed.body if set(outputs(s)) & keep), tables.point),
         evaluate=typed.evaluate, fixed=tuple(decide.values.items()), gradient=tables.gradient,
         fresh=program.fresh, losses=tables.losses, tasks=tables.tasks,
         views=tuple(sorted(tables.views)),
@@ -127,6 +134,7 @@ def _check_names(
         problems += check_symbols(expr, known, tables.functions, source, point)
     problems += check_claims(tables, known)
     problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
+    problems += check_whole(tuple(program.body))
     # A name that `eval` cannot read is told once, whether it is known or not.
     gone = list(check_evaluate(tables, program))
     problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone
@@ -140,6 +148,10 @@ def _check_names(
                        point=point)
                 for node in walk(expr)
                 if isinstance(node, Sym) and node in known and node not in early]
+            problems += [
+                report("start-reads", state.source, node.span, name=spec_text(node),
+                       state=state.name, point=point)
+                for node in walk(expr) if isinstance(node, Apply) and node.op in ORACLES]
             problems += check_symbols(expr, known, tables.functions, state.source, point)
     problems += [d for draw, source in _draws(program) for d in check_distribution(draw, source)]
     return problems + check_targets(tables, program)

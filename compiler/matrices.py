@@ -75,18 +75,39 @@ def fact(run: Run, symbol: Sym) -> list[Any]:
     return [None if k is None else run.numbers.array(k) for k in known]
 
 
-def structure(run: Run, expr: Apply) -> list[Any]:
-    """The value of an operation of `ops.LINEAR` or `ops.STRUCTURE`, tensor by tensor."""
+def structure(run: Run, expr: Apply) -> Any:
+    """The value of an operation of `ops.LINEAR` or `ops.STRUCTURE`: tensor by tensor, or once for
+    the model."""
     if expr.op == "case":
         return _case(run, expr)
     args = [run.value(a) for a in expr.args]
+    assert expr.type is not None
+    if expr.type.extent is Extent.SCALAR:
+        return _of_model(run, expr, args)
     return [
         _one(run, expr, [a[leaf] if isinstance(a, list) else a for a in args], leaf)
         if leaf in run.active else None for leaf in range(len(run.shapes))]
 
 
+def _of_model(run: Run, expr: Apply, args: list[Any]) -> Array:
+    """The value of an operation on vectors and matrices of the whole model."""
+    kept = length(expr.over[0], run.lengths()) if expr.over else 0
+    if expr.op == "eye":
+        return run.numbers.array(np.identity(kept, int))
+    return linear(expr.op, args, run.numbers, kept or None)
+
+
+def whole(op: str, value: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
+    """The tensors in one row, or a row cut into tensors; axes of the spec stay in front."""
+    if op == "flat":
+        lead = value[0].shape[: value[0].ndim - len(shapes[0])]
+        return np.concatenate([v.reshape((*lead, -1)) for v in value], axis=-1)
+    cuts = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])[:-1]
+    return [part.reshape((*part.shape[:-1], *shape))
+            for part, shape in zip(np.split(value, cuts, axis=-1), shapes, strict=True)]
+
+
 def _one(run: Run, expr: Apply, args: list[Array], leaf: int) -> Array:
-    assert expr.type is not None
     if expr.op in LINEAR:
         kept = length(expr.over[0], facts(run, leaf)) if expr.over else None
         return linear(expr.op, args, run.numbers, kept)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from thetaprime.codes_analyse import ANALYSE_CODES
 from thetaprime.codes_asking import ASKING_CODES
+from thetaprime.codes_claims import CLAIM_CODES
 from thetaprime.codes_compose import COMPOSE_CODES
+from thetaprime.codes_domains import DOMAIN_CODES
+from thetaprime.codes_floats import FLOAT_CODES
 from thetaprime.codes_matrix import MATRIX_CODES
 from thetaprime.codes_text import TEXT_CODES, Code
+from thetaprime.codes_units import UNIT_CODES
 
 CODES: dict[str, Code] = {
     **TEXT_CODES,
@@ -208,6 +213,7 @@ CODES: dict[str, Code] = {
         severity="warning"),
     # Oracles and loops.
     **ASKING_CODES,
+    **ANALYSE_CODES,
     **COMPOSE_CODES,
     # Matrices and cases.
     **MATRIX_CODES,
@@ -226,6 +232,10 @@ CODES: dict[str, Code] = {
         "the first step is not a number", "on the loss |{point}|^2/2 with the defaults",
         ("look for a division by zero or a root of a negative number at t = 1",),
         reason="A rule must be defined on the plainest problem there is."),
+    **DOMAIN_CODES,
+    **UNIT_CODES,
+    **CLAIM_CODES,
+    **FLOAT_CODES,
     # What this version does not carry.
     "not-yet": Code(
         "{what} not in this version", "not yet",

@@ -1,7 +1,7 @@
-"""Kinds of numbers that a step can be executed in: float64, exact rationals, mpmath.
+"""Kinds of numbers that a step can be executed in: float64, float32, exact rationals, mpmath.
 
 A `Field` gives the literal, the array dtype and the functions of the op table by their `array`
-names; all three work on NumPy arrays, the exact ones of dtype object.
+names; all work on NumPy arrays, the exact ones of dtype object.
 """
 
 from __future__ import annotations
@@ -101,14 +101,25 @@ def _never(name: str) -> Callable[..., Any]:
     return _objectwise(function, 1)
 
 
+def _larger(a: Any, b: Any) -> Any:
+    """The larger of two; undefined if either is, as in float64."""
+    return a if a != a or (b == b and a >= b) else b
+
+
+def _smaller(a: Any, b: Any) -> Any:
+    return a if a != a or (b == b and a <= b) else b
+
+
+_ORDER = {"maximum": _objectwise(_larger, 2), "minimum": _objectwise(_smaller, 2)}
 FLOAT = Field("float64", np.float64, float, {}, np.divide)
+SINGLE = Field("float32", np.float32, float, {}, np.divide)
 
 EXACT = Field(
     "exact", object, _exact,
     {
         "sqrt": _objectwise(_exact_root, 1), "power": _objectwise(_exact_power, 2),
         "isfinite": _objectwise(lambda a: not isinstance(a, float) or math.isfinite(a), 1),
-        "sign": _objectwise(lambda a: (a > 0) - (a < 0), 1),
+        "sign": _objectwise(lambda a: a if a != a else (a > 0) - (a < 0), 1), **_ORDER,
         "floor": _objectwise(math.floor, 1), "round": _objectwise(round, 1),
         **{name: _never(name) for name in ("exp", "log", "sin", "cos", "tanh", "arctan")},
     },
@@ -147,5 +158,6 @@ def mpmath_field(digits: int = 50) -> Field:
            "arctan": context.atan, "floor": context.floor, "round": context.nint, "sqrt": root,
            "log": log, "isfinite": lambda a: bool(context.isfinite(a)), "sign": context.sign}
     functions = {name: _objectwise(function, 1) for name, function in one.items()}
-    functions |= {"power": _objectwise(power, 2), "arctan2": _objectwise(context.atan2, 2)}
+    functions |= {"power": _objectwise(power, 2), "arctan2": _objectwise(context.atan2, 2),
+                  **_ORDER}
     return Field("mpmath", object, number, functions, _objectwise(divide, 2))

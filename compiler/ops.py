@@ -208,9 +208,9 @@ STRUCTURE: dict[str, int] = {
     "~": 1, "seen": 1}
 
 
-# What an oracle takes and gives: a quantity with the shape of the parameters, or of the outputs of
-# the model (flattened), or one number.
-Space = Literal["entry", "outputs", "scalar"]
+# What an oracle takes and gives: a quantity with the shape of the parameters, the same with all
+# entries of the model in one row, the outputs of the model (flattened), or one number.
+Space = Literal["entry", "params", "outputs", "scalar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +238,8 @@ ORACLES: dict[str, Oracle] = {
         Oracle("grad", ("entry",), "entry", passed="grad(params, batch)", doc="its gradient"),
         Oracle("hvp", ("entry", "entry"), "entry", passed="hvp(params, v, batch)",
                doc="Hessian times vector"),
+        Oracle("hess", ("entry",), "params", "params", passed="hess(params, batch)",
+               doc="the Hessian, a matrix"),
         Oracle("slope", ("entry", "entry"), "scalar", passed="slope(params, v, batch)",
                doc="derivative along a direction"),
         Oracle("rows", ("entry",), "entry", "examples", passed="rows(params, batch)",
@@ -263,8 +265,12 @@ ORACLES: dict[str, Oracle] = {
 # Operations along one axis, which the fold, the window or the word that they read names: their
 # number of arguments. G[j] · put(a, j, v) · push(W, v) · index(tasks) · the order that sorts.
 ALONG: dict[str, int] = {"at": 2, "put": 3, "shift": 2, "index": 0, "argsort": 1}
+# Between one number per entry and all entries of the model in one row, the axis `params`, tensor
+# after tensor: what each takes and gives.
+WHOLE: dict[str, tuple[Space, Space]] = {
+    "flat": ("entry", "params"), "unflat": ("params", "entry")}
 # Oracles of constrained problems, which come later.
-ORACLES_LATER = ("hess", "proj", "prox", "lmo")
+ORACLES_LATER = ("proj", "prox", "lmo")
 
 # Distributions that `~` draws from: (least, most) parameters.
 DISTRIBUTIONS: dict[str, tuple[int, int]] = {

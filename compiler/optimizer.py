@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
-from thetaprime.diagnostics import Diagnostic, closest, render
+from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
+from thetaprime.engines import Engine, Fuse, Target, emitter, require
+from thetaprime.few_bits import Conditions
 from thetaprime.flat import Flat
 from thetaprime.ir import Hyper, Step
 from thetaprime.library import key, modules, prelude, shipped
@@ -23,7 +24,8 @@ from thetaprime.pipeline import check, checked, flat
 from thetaprime.source import Source
 from thetaprime.tables import Tables
 
-Target = Literal["jax", "numpy"]
+if TYPE_CHECKING:
+    from thetaprime.claims.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Report:
 
     source: Source
     diagnostics: tuple[Diagnostic, ...]
-    claims: int
+    verdicts: tuple[Verdict, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -42,6 +44,12 @@ class Report:
     def __str__(self) -> str:
         return "\n\n".join(render(d) for d in self.diagnostics)
 
+    def to_json(self) -> dict[str, Any]:
+        """What machines read."""
+        return {"spec": self.source.name, "ok": self.ok,
+                "diagnostics": [d.to_json() for d in self.diagnostics],
+                "claims": [v.to_json() for v in self.verdicts]}
+
 
 @dataclass(frozen=True)
 class NumpyOptimizer:
@@ -49,6 +57,7 @@ class NumpyOptimizer:
 
     module: ModuleType
     hyperparameters: Mapping[str, Any]
+    threads: int | None = None
 
     def init(self, params: Any) -> dict[str, Any]:
         """The state before the first step; params is any tree of arrays."""
@@ -59,6 +68,8 @@ class NumpyOptimizer:
              ) -> dict[str, Any]:
         """One step: updates the arrays of ``params`` and ``state`` in place, returns the state."""
         extra = {} if value is None else {"value": value}
+        if self.threads is not None and hasattr(self.module, "THREADS"):
+            extra["threads"] = self.threads
         new: dict[str, Any] = self.module.step(params, grads, state, **extra,
                                                **self.hyperparameters)
         return new
@@ -124,24 +135,38 @@ class Optimizer:
         fixed = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in choices.items()}
         return lower(self.flat, prelude(), fixed).step
 
-    def check(self) -> Report:
-        """Every diagnostic of the spec."""
-        found = check(self.source)
-        broken = any(d.severity == "error" for d in found)
-        return Report(self.source, tuple(found), 0 if broken else len(checked(self.source).claims))
+    def check(
+        self, *dtypes: str, gradients: tuple[float, float] = (1e-7, 1e4), size: float = 1.0,
+        claims: bool = True,
+    ) -> Report:
+        """Every diagnostic of the spec, and a verdict on each of its ``claims``.
 
-    def code(self, target: Target, *, fuse: str | None = None, **choices: Any) -> str:
-        """The text of a program for "jax" or "numpy". ``fuse="flat"``: a JAX program that holds
-        many tensors in few arrays."""
+        What floating point loses is found for parameters of these ``dtypes`` (float32 if none is
+        named) and of this ``size``, with ``gradients`` between a least and a largest size."""
+        asked = [Conditions(dtype, gradients, size) for dtype in dtypes or ("float32",)]
+        found = check(self.source, asked)
+        if not claims or any(d.severity == "error" for d in found):
+            return Report(self.source, tuple(found))
+        from thetaprime.claims.kept import refutations, verdicts
+
+        try:
+            judged = verdicts(checked(self.source))
+        except SpecError as error:  # a claim names a spec that there is not
+            return Report(self.source, (*found, *error.diagnostics))
+        return Report(self.source, (*found, *refutations(judged)), tuple(judged))
+
+    def code(
+        self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
+    ) -> str:
+        """The text of a program for "jax" or "numpy"; what compiles the loops of the latter is its
+        engine. ``fuse="flat"``: a JAX program that holds many tensors in few arrays."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
-        backend = import_module(f"thetaprime.backends.to_{target}")
-        options = fusion(target, fuse)
-        text: str = backend.emit(self.step(**self._by_name(choices)[0]), **options)
-        return text
+        emit = emitter(target, engine, fuse)
+        return emit(self.step(**self._by_name(choices)[0]))
 
     def to_jax(
-        self, *, fuse: str | None = None, shard_state: tuple[Any, str] | None = None, **hypers: Any
+        self, *, fuse: Fuse | None = None, shard_state: tuple[Any, str] | None = None, **hypers: Any
     ) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
         ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays.
@@ -163,21 +188,31 @@ class Optimizer:
 
         return spread(made, mesh, axis)
 
-    def to_numpy(self, **hypers: Any) -> NumpyOptimizer:
-        """The NumPy program with these hyperparameters. Raises CallError, SpecError."""
+    def to_numpy(self, *, engine: Engine = "numpy", threads: int | None = None, **hypers: Any
+                 ) -> NumpyOptimizer:
+        """The NumPy program with these hyperparameters. Raises CallError, SpecError.
+
+        ``threads`` share the work of a step, by default as many as this process has processors;
+        whole-array operations (matrices, questions to the problem) have the threads of NumPy. With
+        the engine "numba" each sweep over the entries is one compiled loop.
+        """
         from thetaprime.backends.to_numpy import parameter_names
 
+        require(engine)
         choices, values = self.split(hypers)
         names = parameter_names(self.step(**choices))
-        return NumpyOptimizer(self.module("numpy", **choices),
-                              {names.get(n, n): v for n, v in values.items()})
+        return NumpyOptimizer(self.module("numpy", engine=engine, **choices),
+                              {names.get(n, n): v for n, v in values.items()}, threads)
 
-    def module(self, target: Target, *, fuse: str | None = None, **choices: Any) -> ModuleType:
+    def module(
+        self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
+    ) -> ModuleType:
         """The program, loaded."""
         from thetaprime.backends.module import load as execute
 
-        kind = f"{target}_{fuse}" if fuse else target
-        return execute(self.code(target, fuse=fuse, **choices), f"thetaprime_{kind}_{self.name}")
+        kind = f"{target}_{fuse or engine}" if fuse or engine != "numpy" else target
+        text = self.code(target, engine=engine, fuse=fuse, **choices)
+        return execute(text, f"thetaprime_{kind}_{self.name}")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Hyperparameters by the spec's names: (decided when generating, passed to programs).
@@ -190,6 +225,11 @@ class Optimizer:
         values = {n: v for n, v in found.items() if n in passed}
         check_values(self.name, step, values)
         return choices, values
+
+    def split_names(self, given: Mapping[str, Any]) -> set[str]:
+        """What is given, by the spec's own names. Raises CallError for a name that is unknown."""
+        choices, values = self._by_name(given)
+        return {*choices, *values}
 
     def _by_name(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         names = [n for n in self.tables.hypers if n not in self.flat.bound]
@@ -207,17 +247,6 @@ class Optimizer:
                 raise CallError("bad-setting", f"`{name}` of `{self.name}` is one of "
                                                f"{', '.join(self.choices[name])}, not `{value}`")
         return choices, {n: v for n, v in found.items() if n not in choices}
-
-
-def fusion(target: str, fuse: str | None) -> dict[str, bool]:
-    """How a backend is told to fuse. Raises CallError."""
-    if fuse is None:
-        return {}
-    if target != "jax":
-        raise CallError("wrong-call", f"`fuse` is for JAX programs, not for {target}")
-    if fuse != "flat":
-        raise CallError("wrong-call", f"there is no way to fuse `{fuse}`", '`fuse="flat"`')
-    return {"fuse": True}
 
 
 def load(name_or_path: str | Path) -> Optimizer:

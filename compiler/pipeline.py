@@ -9,12 +9,16 @@ reduction runs over may be such a choice; `check` judges the spec as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from thetaprime.check.direction import check_direction
+from thetaprime.check.domains import check_domains
+from thetaprime.check.floats import check_floats
+from thetaprime.check.units import check_units
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, report
+from thetaprime.few_bits import Conditions
 from thetaprime.flat import Flat
 from thetaprime.ir import Step
 from thetaprime.library import definition, find, prelude
@@ -26,6 +30,7 @@ from thetaprime.standing import standing
 from thetaprime.tables import name_span
 
 MOST_VARIANTS = 64
+SINGLE = (Conditions(),)
 
 
 def flat(source: Source) -> Flat:
@@ -71,19 +76,39 @@ def variants(optimizer: Flat) -> list[Lowered]:
     return found
 
 
-def check(source: Source) -> list[Diagnostic]:
-    """Every diagnostic of a spec, errors and warnings, in the order of its text."""
+def check(source: Source, conditions: Sequence[Conditions] = SINGLE) -> list[Diagnostic]:
+    """Every diagnostic of a spec, errors and warnings, in the order of its text; those about
+    floating point for each of the conditions, which are float32 alone unless more is asked for."""
     try:
-        optimizer = checked(source)
+        return check_flat(checked(source), source, conditions)
+    except SpecError as error:
+        return _sorted(error.diagnostics, source)
+
+
+def check_flat(
+    optimizer: Flat, source: Source | None = None, conditions: Sequence[Conditions] = SINGLE
+) -> list[Diagnostic]:
+    """`check` for a flat optimizer, those about ``source``, its own text, first."""
+    first = source or optimizer.source
+    try:
         lowered = variants(optimizer)
     except SpecError as error:
-        return sorted(error.diagnostics, key=lambda d: (d.source is not source, d.span.start))
+        return _sorted(error.diagnostics, first)
     found = _unused(optimizer, lowered)
     for one in lowered:
         found += one.warnings
     if not any(d.severity == "error" for d in found):
         for one in lowered:
             found += check_direction(one.step, optimizer)
+        found += check_units(one.step for one in lowered)
+        if not any(d.code == "not-finite" for d in found):  # which says it all
+            found += check_domains([one.step for one in lowered])
+        if not any(d.severity == "error" for d in found):
+            found += check_floats([one.step for one in lowered], conditions)
+    return _sorted(found, first)
+
+
+def _sorted(found: Iterable[Diagnostic], source: Source) -> list[Diagnostic]:
     return sorted(dict.fromkeys(found), key=lambda d: (d.source is not source, d.span.start))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from thetaprime.expr import Apply, Expr, Num, Sym
-from thetaprime.ops import OPS
+from thetaprime.ops import OPS, ORACLES
 
 ATOM = 100
 # a <op> b with the operator's own precedence on the named side needs parentheses there.
@@ -81,16 +81,14 @@ def _spec_special(
             return f"{show(left, 60)} @ {show(right, 61)}", OPS["*"].precedence
         case "T", (inner,):
             return f"{show(inner, ATOM)}.T", ATOM
-        case "view" | "unview" | "along" | "seen", (inner,):
-            return show(inner, ATOM), ATOM  # a spec says once how it sees tensors
+        case "view" | "unview" | "along" | "seen", (inner,):  # what the compiler puts around
+            return show(inner, ATOM), ATOM
         case "unfold" | "refold", (inner,) if expr.over:
             return f"{expr.op}({show(inner, 0)}, {expr.over[0]})", ATOM
         case "eye", ():
             return "I", ATOM
         case "~", (name,):
             return f'{show(name, 50)} ~ "{expr.over[0]}"', OPS["<"].precedence
-        case "view" | "unview" | "along" | "seen", (inner,):  # what the compiler puts around
-            return show(inner, ATOM), ATOM
         case "list", items:
             return f"[{', '.join(show(item, 0) for item in items)}]", ATOM
     return None
@@ -99,11 +97,21 @@ def _spec_special(
 def _spec_call(expr: Apply, args: list[str]) -> str:
     if not args and not expr.over:
         return expr.op
+    if expr.op in ORACLES and expr.over:
+        return _question(expr, args)
     over = f" over {', '.join(expr.over)}" if expr.over else ""
     if "; " in expr.op:
         name, _, batch = expr.op.partition("; ")
         return f"{name}({', '.join(args)}{over}; {batch})"
     return f"{expr.op}({', '.join(args)}{over})"
+
+
+def _question(expr: Apply, args: list[str]) -> str:
+    """``grad[aux](y; fresh)``: an oracle of the IR; which fresh batch it is has no name."""
+    batch, *loss = expr.over
+    points = ", ".join(args[:len(ORACLES[expr.op].takes)])
+    which = "" if batch == "this" else f"; {batch}"
+    return f"{expr.op}{''.join(f'[{name}]' for name in loss)}({points}{which})"
 
 
 SPEC = Notation(

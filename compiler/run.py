@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from thetaprime.arguments import CallError, draws
-from thetaprime.feed import Feed, check_problem, check_tensors, feed_of, grouped
+from thetaprime.feed import Feed, check_problem, check_size, check_tensors, feed_of, grouped
 from thetaprime.optimizer import Optimizer
 from thetaprime.problems import PROBLEMS, NoData, Problem
 from thetaprime.signature import asks_more
@@ -34,7 +34,9 @@ def compare(
     except NoData as error:
         raise CallError("no-data", str(error)) from None
     for _, optimizer, hypers in entrants:
-        check_tensors(optimizer.name, optimizer.step(**optimizer.split(hypers)[0]), problem)
+        step = optimizer.step(**optimizer.split(hypers)[0])
+        check_tensors(optimizer.name, step, problem)
+        check_size(optimizer.name, step, problem)
     results = []
     for (called, _, hypers), train in zip(entrants, prepared, strict=True):
         with _bar(called, steps) as tick:

@@ -35,7 +35,7 @@ from thetaprime.syntax import (
     View,
 )
 from thetaprime.tables import Axes, CaseArm, Cases, Line, Named, Tables
-from thetaprime.types import PER_TENSOR, REST, Type
+from thetaprime.types import PARAMS, REST, Extent, Type
 
 Claim = Callable[[str, Named, Source], bool]
 
@@ -242,7 +242,22 @@ def read_matrix(
             else (f"here they have {own_axes}",) if own_axes
             else ("`view x as matrix[rows, rest]` gives them one",) if axis == REST else ()))
         return otherwise
-    return replace(PER_TENSOR, axes=name.axes)
+    return Type(Extent.SCALAR if PARAMS in name.axes and PARAMS in tables.axes else Extent.TENSOR,
+                name.axes)
+
+
+def add_row(tables: Tables, asked: bool) -> None:
+    """The axis `params`, where a type names it too; no other axis has its name beside it."""
+    if not asked and PARAMS not in {*tables.axes, *tables.seen}:
+        named = (kind for declared, _ in tables.states.values() if (kind := declared.type))
+        if any(PARAMS in kind.axes for kind in named):
+            tables.axes[PARAMS] = PARAMS
+    elif asked and (PARAMS in tables.seen or tables.axes[PARAMS] != PARAMS):
+        part = next((p for p in tables.flat.parts if PARAMS in p.source.text), tables.flat.parts[0])
+        at = part.source.text.find(PARAMS, part.item.span.start)
+        span = Span(at, at + len(PARAMS)) if at >= 0 else part.item.span
+        tables.problems.append(report("reserved-name", part.source, span, name=PARAMS,
+                                      why="`flat` and `hess` give it to all entries of the model"))
 
 
 def is_matrix(name: TypeName) -> bool:

@@ -18,7 +18,7 @@ Key = tuple[str, str]  # oracle, batch: this, fresh or full
 Counts = Counter[Key]
 # The words of the language for what an oracle gives, in the order in which they are told.
 _WORDS = {"loss": "loss", "grad": "gradient", "hvp": "Hessian-vector product",
-          "slope": "directional derivative", "rows": "gradient of each example",
+          "hess": "Hessian", "slope": "directional derivative", "rows": "gradient of each example",
           "out": "model output", "push": "Jacobian-vector product",
           "pull": "vector-Jacobian product", "dell": "gradient in output space",
           "hess_ell": "Hessian-vector product in output space",

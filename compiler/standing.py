@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thetaprime.flat import Flat
+from thetaprime.library import find
 from thetaprime.modules import scheduled, transformed
 from thetaprime.parse import parse
 from thetaprime.resolve import Scope, resolve
@@ -20,15 +21,19 @@ optimizer Plain
 """)
 
 
+def plain() -> Flat:
+    """The plainest optimizer with a decay."""
+    return resolve(parse(_PLAIN).definitions[0], _PLAIN, Scope(find))
+
+
 def standing(definition: Definition, source: Source, scope: Scope) -> Flat:
     """The flat form of an optimizer; of all else, that of the plainest optimizer with it."""
-    plain = resolve(parse(_PLAIN).definitions[0], _PLAIN, scope)
-    given = dict.fromkeys(definition.parameters, plain)
+    given = dict.fromkeys(definition.parameters, plain())
     found = resolve(definition, source, replace(scope, given=given))
     if found.kind == "transform":
-        made = transformed(plain, found)
+        made = transformed(plain(), found)
     elif found.kind == "schedule":
-        made = scheduled(plain, "lr", found)
+        made = scheduled(plain(), "lr", found)
     else:
         return found
     return replace(made, name=found.name, doc=found.doc, source=source, span=found.span,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -145,7 +146,7 @@ def ask_numpy(
 
     def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
         value = answers.loss(params, batch.this if isinstance(batch, Batches) else batch)
-        with np.errstate(all="ignore"):
+        with _no_solution(params):
             state = program.ask(params, state, batch, answers)
         return params, state, value
 
@@ -169,7 +170,7 @@ def run_numpy(
     def advance(params: Any, state: Any, batch: Any) -> tuple[Any, Any, Any]:
         value, grads = gradient(params, batch)
         loss = np.asarray(value)
-        with np.errstate(all="ignore"):
+        with _no_solution(params):
             state = program.step(params, jax.tree.map(np.asarray, grads), state, loss)
         return params, state, loss
 
@@ -177,6 +178,18 @@ def run_numpy(
     state = program.init(params)
     return train(name, hyperparameters, problem, steps, params, state, advance,
                  program.evaluate, tick, Feed(problem))
+
+
+@contextmanager
+def _no_solution(params: Any) -> Iterator[None]:
+    """Where NumPy's linear algebra raises, as for a singular system, parameters become NaN, as they
+    do in JAX."""
+    with np.errstate(all="ignore"):
+        try:
+            yield
+        except np.linalg.LinAlgError:
+            for array in jax.tree.leaves(params):
+                array.fill(np.nan)
 
 
 def _wait(tree: Any) -> None:

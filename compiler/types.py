@@ -5,6 +5,9 @@ quantity varies: ``scalar`` (one number for the model), ``per tensor``, ``per en
 parameter's own shape), and named axes beside them. A matrix ``matrix[rows, cols]`` is
 ``per tensor`` with the two axes ``rows`` and ``cols``; an axis may stand twice, ``matrix[a, a]``.
 
+All entries of the model in one row lie along the axis ``params``: ``vector[params]`` and
+``matrix[params, params]`` are ``scalar`` with these axes, one array for the whole model.
+
 A `view` names the axes of a tensor: ``matrix[rows, rest]`` keeps the first and flattens all others,
 ``tensor[rest, rows, cols]`` keeps the last two; ``rest`` is the product of the axes not named.
 """
@@ -59,6 +62,12 @@ PER_ENTRY = Type(Extent.ENTRY)
 
 
 REST = "rest"
+# All entries of the model, tensor after tensor in the order of the tree.
+PARAMS = "params"
+# Outputs of the model, which programs keep in the shape that the model gives them.
+OUTPUTS = "outputs"
+# The axis of an identity whose size nothing has said yet.
+ANY = "I"
 # One number for each tensor that is known before anything runs: its rank, the length of an axis.
 LENGTH = Type(Extent.TENSOR, kind="int")
 
@@ -75,16 +84,34 @@ def join(types: tuple[Type, ...]) -> Type:
 
 
 def own_axes(kind: Type, named: Collection[str]) -> tuple[str, ...]:
-    """The axes of a matrix or vector: those that the spec does not name."""
-    if kind.extent is not Extent.TENSOR:
+    """The axes of a matrix or vector: those that the spec does not name; of one for the whole
+    model, ``params``."""
+    if kind.extent is Extent.SCALAR:
+        return tuple(axis for axis in kind.axes if axis in (PARAMS, ANY))
+    if kind.extent is Extent.ENTRY:
         return ()
     return tuple(axis for axis in kind.axes if axis not in named)
+
+
+def of_model(kind: Type) -> bool:
+    """Whether a type is that of a vector or matrix of the whole model, along ``params``."""
+    return kind.extent is Extent.SCALAR and PARAMS in kind.axes
+
+
+def is_matrix(kind: Type, whole: bool) -> bool:
+    """Whether linear algebra takes a quantity; ``whole``: beside one that lies along ``params``."""
+    if kind.extent is not Extent.SCALAR:
+        return kind.extent is Extent.TENSOR
+    return bool(kind.axes) and OUTPUTS not in kind.axes and (
+        whole or PARAMS in kind.axes or ANY in kind.axes)
 
 
 def type_text(kind: Type, named: Collection[str]) -> str:
     """A type as a spec would write it."""
     if not own_axes(kind, named):
         return str(kind)
+    if ANY in kind.axes:
+        return "matrix[n, n]"
     words = {1: "vector", 2: "matrix"}
     return f"{words.get(len(kind.axes), 'tensor')}[{', '.join(kind.axes)}]"
 

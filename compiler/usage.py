@@ -7,9 +7,15 @@ A wrong call has no place in a source, so its message is a headline and hints, i
 from __future__ import annotations
 
 import math
+import os
+import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +29,7 @@ from thetaprime.expr import Apply, Expr, Num
 from thetaprime.ir import Step
 from thetaprime.library import key
 from thetaprime.messages import CODES
-from thetaprime.optimizer import Optimizer, load
+from thetaprime.optimizer import Optimizer, Report, load
 from thetaprime.parse import parse_expression
 from thetaprime.source import Source
 from thetaprime.types import SCALAR
@@ -58,12 +64,33 @@ def render_error(error: Exception) -> str | None:
             return render_call("wrong-call", headline[:1].lower() + headline[1:], see)
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] in EXTRAS:
             package = EXTRAS[name.split(".")[0]]
+            extra = "rate" if package == "PEPit" else "run"
             return render_call("missing-package", f"this needs {package}, which is not installed",
-                               ["pip install 'thetaprime[run]'"])
+                               [f"pip install 'thetaprime[{extra}]'"])
+        case MemoryError():
+            return render_call("no-memory", "this needs more memory than there is",
+                               ["an axis, a window or a matrix over all parameters is too long"])
         case OSError():
             where = f"`{error.filename}`" if error.filename else "the output"
             return render_call("no-access", f"cannot use {where}: {error.strerror or error}")
     return None
+
+
+# In the environment: an error of our own shows where it happened.
+TRACEBACK = "THETAPRIME_TRACEBACK"
+
+
+def internal(error: Exception, given: Sequence[str]) -> str:
+    """The message of an error that is our own fault, for the call that showed it."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    program = f"thetaprime {version('thetaprime')}, Python {platform.python_version()}"
+    message = render_call("internal", f"thetaprime itself failed: {what}", [
+        "the spec and the call may be right: please report this message with the spec",
+        f"{program}, `thetaprime {shlex.join(given)}`",
+        f"`{TRACEBACK}=1` in front of the call shows where it happened"])
+    if os.environ.get(TRACEBACK, "0") in ("", "0"):
+        return message
+    return f"{''.join(traceback.format_exception(error))}\n{message}"
 
 
 def explained(code: str) -> str:
@@ -79,7 +106,7 @@ def explained(code: str) -> str:
 
 # What is imported -> what to install for it.
 EXTRAS = {"jax": "jax", "jaxlib": "jax", "optax": "optax", "sklearn": "scikit-learn",
-          "matplotlib": "matplotlib"}
+          "matplotlib": "matplotlib", "PEPit": "PEPit", "cvxpy": "PEPit"}
 
 
 def load_spec(text: str) -> Optimizer:
@@ -124,6 +151,14 @@ def assign(
     A setting for all goes to those that know its name, one for a spec to that spec alone and
     before the others. Raises CallError for one that reaches nobody, or a value that is none.
     """
+    return [_values(optimizer, texts) for (_, optimizer), texts
+            in zip(optimizers, assigned(settings, optimizers), strict=True)]
+
+
+def assigned(
+    settings: Sequence[Setting], optimizers: Sequence[tuple[str, Optimizer]]
+) -> list[dict[str, str]]:
+    """`assign`, the values as they were written."""
     given: list[dict[str, str]] = [{} for _ in optimizers]
     for spec, name, text in sorted(settings, key=lambda setting: bool(setting[0])):
         chosen = [k for k, (called, optimizer) in enumerate(optimizers)
@@ -138,8 +173,7 @@ def assign(
             raise _unknown(name, [optimizers[k][1] for k in chosen])
         for k, found in reached:
             given[k].update(found)
-    return [_values(optimizer, texts)
-            for (_, optimizer), texts in zip(optimizers, given, strict=True)]
+    return given
 
 
 def _names(optimizer: Optimizer) -> list[str]:
@@ -209,3 +243,31 @@ def with_defaults(step: Step, values: Mapping[str, Any]) -> Step:
                    for h in step.hypers)
     fixed = tuple((name, str(value)) for name, value in values.items())
     return replace(step, hypers=hypers, fixed=(*step.fixed, *fixed))
+
+
+def verdict(report: Report) -> str:
+    """What checking a spec found, in a few words."""
+    errors = sum(d.severity == "error" for d in report.diagnostics)
+    warnings = len(report.diagnostics) - errors
+    parts = [] if errors else ["ok"]
+    parts += [_count(number, word) for number, word in ((errors, "error"), (warnings, "warning"))
+              if number]
+    if report.verdicts:
+        count = Counter(v.status for v in report.verdicts)
+        told = [f"{n} {word.lower()}" for word in ("PROVED", "TESTED", "REFUTED")
+                if (n := count[word])]
+        parts.append(f"{_count(len(report.verdicts), 'claim')}: {', '.join(told)}")
+    return ", ".join(parts)
+
+
+def claim_lines(report: Report, whole: bool) -> Iterator[str]:
+    """What was found of claims: of all, or of those that are not proved."""
+    for one in report.verdicts:
+        why = {"PROVED": f"by {one.how}", "REFUTED": "see the run above",
+               "TESTED": f"held at {_count(one.points, 'exact point')}; {one.how}"}[one.status]
+        if whole or one.status != "PROVED":
+            yield f"  {one.status:<8} {one.claim}  ({why})"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -8,6 +8,7 @@ all data.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,10 +29,11 @@ FRESH = 64  # more than any step takes
 NAMES = list(LEAVES)
 
 
-def batches(t: int) -> Any:
-    """The batches of step t: its own, fresh ones, all data."""
-    fresh = [problem.batch(100 * t + 1 + i) for i in range(FRESH)]
-    return SimpleNamespace(this=problem.batch(100 * t), fresh=fresh, full=problem.batch(0))
+def batches(t: int, step: Any = None) -> Any:
+    """The batches of step t of a rule: its own, fresh ones, all data."""
+    batch = partial(problem.batch, pull=problem.PULL.get(step.name, 0.0) if step else 0.0)
+    fresh = [batch(100 * t + 1 + i) for i in range(FRESH)]
+    return SimpleNamespace(this=batch(100 * t), fresh=fresh, full=batch(0))
 
 
 class Lists:
@@ -59,7 +61,7 @@ def run_interpreter(
     oracles = Lists(problem.Oracles())
     history = []
     for t in range(1, steps + 1):
-        b = batches(t)
+        b = batches(t, step)
         asked = Asked(oracles, b.this, b.fresh, b.full)
         params, memory = advance(step, memory, params, given=given, asked=asked)
         shown = evaluation(step, memory, params, given) if evaluate else params
@@ -77,7 +79,7 @@ def run_numpy(spec: Any, steps: int = STEPS, evaluate: bool = False, **hypers: A
     state = program.init(params)
     history = []
     for t in range(1, steps + 1):
-        b = batches(t)
+        b = batches(t, step)
         if asks_more(step):
             state = program.ask(params, state, b if _several(step) else b.this, oracles)
         else:
@@ -116,7 +118,7 @@ def run_jax(
 
         history = []
         for t in range(1, steps + 1):
-            b = batches(t)
+            b = batches(t, step)
             given = b.this
             if several:
                 fresh = jax.tree.map(lambda *a: np.stack(a), *b.fresh)

@@ -7,6 +7,7 @@ each by itself; outputs of the model are one flat vector too. Step t counts from
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,18 +43,19 @@ class Ask:
     slices = tuple(slice(int(e) - np.size(LEAVES[n]), int(e)) for n, e in zip(NAMES, ENDS,
                                                                               strict=True))
     ranks = tuple(np.ndim(LEAVES[n]) for n in NAMES)
-    full = problem.batch(0)
 
-    def __init__(self) -> None:
+    def __init__(self, pull: float = 0.0) -> None:
         self._oracles = problem.Oracles()
+        self._batch = partial(problem.batch, pull=pull)
+        self.full = self._batch(0)
 
     def this(self, t: int) -> Any:
         """The batch of step t."""
-        return problem.batch(100 * t)
+        return self._batch(100 * t)
 
     def fresh(self, t: int, number: int) -> Any:
         """A fresh batch of step t, the first has number 0."""
-        return problem.batch(100 * t + 1 + number)
+        return self._batch(100 * t + 1 + number)
 
     def loss(self, x: Vector, batch: Any) -> float:
         return float(self._oracles.loss(tree(x), batch))
@@ -139,7 +141,7 @@ def _outputs(flat_outputs: Vector) -> Vector:
     return np.reshape(flat_outputs, (problem.EXAMPLES, problem.CLASSES))
 
 
-def history(rule: Rule, steps: int, **hypers: Any) -> list[Tree]:
-    """The tensors after each step of a rule."""
-    path = rule(Ask(), flat(LEAVES), steps, **hypers)
+def history(rule: Rule, steps: int, pull: float = 0.0, **hypers: Any) -> list[Tree]:
+    """The tensors after each step of a rule; ``pull`` is the weight of |x|^2/2 in the loss."""
+    path = rule(Ask(pull), flat(LEAVES), steps, **hypers)
     return [tree(point) for point in path]

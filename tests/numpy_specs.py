@@ -9,6 +9,7 @@ import numpy as np
 from tests.jax_specs import ADAMW
 from thetaprime.backends.module import load
 from thetaprime.backends.to_numpy import emit
+from thetaprime.engines import Engine
 from thetaprime.pipeline import compile_text
 
 SGD = """
@@ -142,8 +143,8 @@ class Pair(NamedTuple):
     second: Any
 
 
-def module(text: str, name: str = "numpy_test") -> Any:
-    return load(emit(compile_text(text)), name)
+def module(text: str, name: str = "numpy_test", engine: Engine = "numpy") -> Any:
+    return load(emit(compile_text(text), engine), name)
 
 
 def tree(leaves: list[Any]) -> Any:

@@ -98,6 +98,8 @@ CURVATURE = [
     row("levenberg-marquardt", solved.levenberg_marquardt, lam0=1e-3, tol=1e-9,
         why="systems of condition 1e3, and a step that is refused"),
     row("gns-newton", solved.gns_newton, gam0=1.0, least=1e-9, most=20),
+    *(row("filtered-newton", solved.filtered_newton, al=0.9, be=be, ridge=0.1, c=c, most=4)
+      for be, c in ((0.2, 0.3), (0.1, 0.6), (0.5, 0.95))),  # both, small, large for the filter
     row("optimistic-gradient", seek.optimistic, lr=0.2),
     row("dal", seek.dal, p=0.7, most=5.0),
     row("dal", seek.dal, p=1.0, most=2.0),
@@ -141,6 +143,6 @@ UNSEEN = {("egn", "turns"), ("levenberg-marquardt", "turns"), ("gns-newton", "tu
 # What a hyperparameter is changed to where a little does nothing: it is a threshold, or a function.
 OTHER: dict[tuple[str, str], Any] = {
     ("tram", "divergence"): lambda old, new: 2 * near.divergence(old, new),
-    **{(spec, "c"): 0.95 for spec in ("armijo-sgd", "l-bfgs", "smb", "nonlinear-cg-fr",
-                                      "nonlinear-cg-pr", "nonlinear-cg-hs")},
+    **{(spec, "c"): 0.95 for spec in ("armijo-sgd", "filtered-newton", "l-bfgs", "smb",
+                                      "nonlinear-cg-fr", "nonlinear-cg-pr", "nonlinear-cg-hs")},
 }

@@ -14,18 +14,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
 from tests.tree import LEAVES, Tree
 
 EXAMPLES, CLASSES, TASKS = 4, 3, 3
+# The weight of |x|^2/2 in the loss for rules that invert its Hessian: that of four examples alone
+# has eigenvalues from -0.2 to 0.7, and many are zero.
+PULL = {"FilteredNewton": 0.5}
 _SIZE = sum(np.size(p) for p in LEAVES.values())
 
 
-def batch(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Batch ``number``: features (EXAMPLES, CLASSES, entries of the model), labels (EXAMPLES,)."""
+def batch(number: int, pull: float = 0.0) -> tuple[Any, ...]:
+    """Batch ``number``: features (EXAMPLES, CLASSES, entries of the model), labels (EXAMPLES,), and
+    after them ``pull``, unless it is 0."""
     random = np.random.default_rng((99, number))
     features = random.normal(size=(EXAMPLES, CLASSES, _SIZE)) / np.sqrt(_SIZE)
-    return features, random.integers(0, CLASSES, size=EXAMPLES)
+    labels = random.integers(0, CLASSES, size=EXAMPLES)
+    return (features, labels, np.float64(pull)) if pull else (features, labels)
 
 
 def _flat(params: Any) -> jax.Array:
@@ -45,8 +51,9 @@ def ell(outputs: jax.Array, data: Any) -> jax.Array:
 
 
 def loss(params: Any, data: Any) -> jax.Array:
-    """The loss of a batch."""
-    return ell(out(params, data), data)
+    """The loss of a batch; |x|^2/2 is part of it where the batch has a weight for it."""
+    value = ell(out(params, data), data)
+    return value + data[2] * jnp.sum(_flat(params) ** 2) / 2 if len(data) > 2 else value
 
 
 def tasks(params: Any, data: Any) -> jax.Array:
@@ -84,6 +91,10 @@ class Oracles:
     def hvp(self, params: Tree, v: Tree, data: Any) -> Any:
         """The Hessian at ``params`` times ``v``, a tree."""
         return self._call(_hvp, params, v, data)
+
+    def hess(self, params: Tree, data: Any) -> Any:
+        """The Hessian, (entries, entries): all tensors in the order of their names."""
+        return self._call(_hess, params, data)
 
     def slope(self, params: Tree, v: Tree, data: Any) -> Any:
         """The derivative of the loss along ``v``, a number."""
@@ -133,6 +144,11 @@ def _jitted(function: Any) -> Any:
 
 def _hvp(params: Any, v: Any, data: Any) -> Any:
     return jax.jvp(lambda p: jax.grad(loss)(p, data), (params,), (v,))[1]
+
+
+def _hess(params: Any, data: Any) -> Any:
+    flat, back = ravel_pytree(params)
+    return jax.jacrev(jax.grad(lambda p: loss(back(p), data)))(flat)
 
 
 def _slope(params: Any, v: Any, data: Any) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import chain, combinations
 
 import numpy as np
-from numpy.linalg import norm, solve
+from numpy.linalg import inv, norm, solve
 from scipy.optimize import minimize
 
 from tests.flat_problem import SIZE, Ask, Path, Vector
@@ -47,6 +47,35 @@ def egn(ask: Ask, x: Vector, steps: int, lr: float, lam: float, mu: float) -> Pa
         residuals = -examples * ask.dell(outputs, b)
         ds.append(J.T @ solve(examples * lam * every + Q @ J @ J.T, residuals))
         x = x + lr * average(ds, mu, t)
+        yield x
+
+
+def filtered_newton(
+    ask: Ask, x: Vector, steps: int, al: float, be: float, ridge: float, c: float, most: int
+) -> Path:
+    """The discriminative Kalman filter in information form: what is known of the gradient before
+    the observation has precision inv(al^2 S + be), the observation inv(Q), and the prior, the
+    covariance be/(1 - al^2) that the state has at rest, is counted once too often."""
+    one = np.eye(SIZE)
+    rest = be / (1 - al**2) * one
+    mean = cover = None
+    for t in range(1, steps + 1):
+        b = ask.this(t)
+        g, H = ask.grad(x, b), ask.hess(x, b)
+        if mean is None or cover is None:
+            mean, cover = g, H
+        else:
+            if not np.all(np.linalg.eigvals(inv(H) - inv(rest)).real > 1e-6):
+                H = rest @ solve(H + rest, H)  # inv(inv(H) + inv(rest))
+            before = al**2 * cover + be * one
+            precision = inv(before) + inv(H) - inv(rest)
+            mean = solve(precision, solve(before, al * mean) + solve(H, g))
+            cover = inv(precision)
+        d = -solve(cover + ridge * one, mean)
+        lengths = [0.5**k for k in range(most)]
+        gains = [ask.loss(x + a * d, b) - ask.loss(x, b) for a in lengths]
+        found = [a for a, gain in zip(lengths, gains, strict=True) if gain <= c * a * (d @ g)]
+        x = x + (found or lengths[-1:])[0] * d
         yield x
 
 

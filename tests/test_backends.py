@@ -14,6 +14,7 @@ import pytest
 import thetaprime as tp
 from tests.tree import LEAVES, gradients
 from thetaprime.backends.array_plan import works_on_arrays
+from thetaprime.engines import Engine
 from thetaprime.interpret import advance, evaluation, start
 
 STEPS = 6
@@ -81,8 +82,13 @@ def _agree(ours: Any, theirs: list[Any], where: str) -> None:
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
+    follows(name, choice, "numpy")
+
+
+def follows(name: str, choice: dict[str, str], engine: Engine) -> None:
+    """A NumPy program beside the interpreter."""
     optimizer = tp.load(name)
-    program = optimizer.to_numpy(**choice, **given_to(optimizer, choice))
+    program = optimizer.to_numpy(engine=engine, **choice, **given_to(optimizer, choice))
     params = {n: np.array(v) for n, v in LEAVES.items()}
     state = program.init(params)
     expected = _expected(optimizer, choice)

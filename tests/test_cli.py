@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def test_list_names_every_shipped_spec(call: Call) -> None:
 def test_check_tells_what_is_wrong(call: Call) -> None:
     good = call("check", "good.opt")
     assert (good.code, good.err) == (0, "")
-    assert good.out == "good.opt: ok, 1 claim not proved (this version proves none yet)\n"
+    assert good.out.splitlines()[0] == "good.opt: ok, 1 claim: 1 proved"
+    assert good.out.splitlines()[1].startswith("  PROVED   ")
     wrong = call("check", "wrong.opt", "good.opt")
     assert wrong.code == 1
     assert "error[undefined-name]" in wrong.out
@@ -49,9 +51,34 @@ def test_check_without_specs_takes_this_folder_or_else_the_shipped_ones(
     assert "latin.opt is not UTF-8 text" in here.err
     monkeypatch.chdir(folder / "inside")
     monkeypatch.setattr("thetaprime.library.shipped", lambda: {"adamw": None})
-    shipped = call("check")
+    shipped = call("check", "--no-claims")
     assert shipped.code == 0
     assert shipped.out.startswith("adamw.opt: ok")
+
+
+def test_a_claim_that_a_run_contradicts_is_an_error(call: Call) -> None:
+    Path("false.opt").write_text("optimizer False1\n  hyper lr = 0.1 in (0, inf)\n"
+                                 "  x' = x - lr*g\n  claim x' = x\n")
+    done = call("check", "false.opt")
+    assert done.code == 1
+    assert "error[refuted]" in done.out
+    assert "= note: g = 1 at t = 1" in done.out
+    assert "false.opt: 1 error, 1 claim: 1 refuted" in done.out
+    assert call("check", "--no-claims", "false.opt").out == "false.opt: ok\n"
+
+
+def test_a_claim_about_a_spec_that_there_is_not_is_told(call: Call) -> None:
+    Path("lost.opt").write_text("optimizer Lost\n  hyper lr = 0.1 in (0, inf)\n"
+                                "  x' = x - lr*g\n  claim equals Nowhere\n")
+    done = call("check", "lost.opt")
+    assert done.code == 1
+    assert "error[unknown-spec]" in done.out
+
+
+def test_check_tells_machines_all_that_it_found(call: Call) -> None:
+    (found,) = json.loads(call("check", "--json", "good.opt").out)
+    assert (found["spec"], found["ok"], found["diagnostics"]) == ("good.opt", True, [])
+    assert [c["verdict"] for c in found["claims"]] == ["PROVED"]
 
 
 def test_check_explains_a_code(call: Call) -> None:
@@ -214,6 +241,15 @@ def test_compile_writes_theprogram(call: Call, target: str) -> None:
     written = call("compile", "good.opt", "--to", target, "-o", "good.py")
     assert (written.code, written.out) == (0, "")
     assert Path("good.py").read_text() == shown.out
+
+
+def test_compile_for_another_engine(call: Call) -> None:
+    done = call("compile", "good.opt", "--to", "numpy", "--engine", "numba")
+    assert done.out == tp.load("good.opt").code("numpy", engine="numba")
+    assert "@njit(" in done.out
+    refused = call("compile", "good.opt", "--to", "jax", "--engine", "numba")
+    assert (refused.code, refused.out) == (2, "")
+    assert "a jax program has no engine `numba`" in refused.err
 
 
 def test_compile_set_changes_defaults_and_static_choices(call: Call) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ import pytest
 import thetaprime as tp
 from tests.cli_calls import Call, call, folder, program
 from thetaprime import usage
-from thetaprime.cli import main
 
 __all__ = ["call", "folder"]  # fixtures
 
@@ -127,15 +127,6 @@ def test_ctrl_c_is_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (done.code, done.out, done.err) == (130, "", "interrupted\n")
 
 
-def test_our_own_faults_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr("thetaprime.library.shipped", fail)
-    with pytest.raises(ZeroDivisionError):
-        main(["list"])
-
-
 # As a program of its own
 
 
@@ -169,3 +160,44 @@ def test_commands_import_only_what_they_need() -> None:
             "heavy = {'jax', 'rich', 'sympy', 'sklearn', 'matplotlib'} & set(sys.modules); "
             "assert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+# Errors of our own
+
+
+@pytest.mark.parametrize("arguments", [
+    ("check", "good.opt"), ("compile", "good.opt", "--to", "jax"), ("show", "good.opt"),
+    ("run", "good.opt", *RUN)])
+def test_an_error_of_our_own_is_told_and_asks_for_a_report(
+    arguments: tuple[str, ...], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("lanes")
+
+    monkeypatch.setattr("thetaprime.pipeline.lower", broken)
+    monkeypatch.setattr("thetaprime.optimizer.lower", broken)
+    monkeypatch.delenv(usage.TRACEBACK, raising=False)
+    done = call(*arguments)
+    assert done.code == 70
+    first, *rest = done.err.splitlines()
+    assert first == "error[internal]: thetaprime itself failed: KeyError: 'lanes'"
+    told = "\n".join(rest)
+    assert "please report this message with the spec" in told
+    assert f"thetaprime {version('thetaprime')}, Python" in told
+    assert f"`thetaprime {' '.join(arguments)}`" in told
+    assert "Traceback" not in done.err
+
+
+def test_the_traceback_of_an_error_of_our_own_is_there_on_demand(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("thetaprime.pipeline.lower", broken)
+    monkeypatch.setenv(usage.TRACEBACK, "1")
+    done = call("check", "good.opt")
+    assert done.code == 70
+    assert done.err.startswith("Traceback (most recent call last):")
+    assert ", in broken" in done.err
+    assert "error[internal]: thetaprime itself failed: RuntimeError\n" in done.err

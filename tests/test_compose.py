@@ -118,7 +118,7 @@ def test_texts_of_all_parts_are_kept_and_cited() -> None:
         "Lookahead(SAM(AdamW))", "lookahead", "sam", "adamw"]
     assert spec.cites[0].startswith("arXiv:1907.08610")
     assert any("1711.05101" in cite for cite in spec.cites)
-    assert spec.check().ok
+    assert spec.check(claims=False).ok
 
 
 # What it means.
@@ -402,7 +402,8 @@ def test_predicates_have_the_smallest_witness(predicate: str, tensor: str | None
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_shipped_modules_are_right_by_themselves(name: str) -> None:
-    report = tp.load(name).check() if name not in shipped() else tp.loads(MODULES[name]).check()
+    spec = tp.load(name) if name not in shipped() else tp.loads(MODULES[name])
+    report = spec.check(claims=False)
     assert str(report) == ""
     assert format_text(MODULES[name]) == MODULES[name]
     assert "cite " in MODULES[name]

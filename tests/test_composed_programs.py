@@ -39,6 +39,9 @@ EXPRESSIONS = [
     *map(used, modules()), ONE_LINE, "SAM(Shampoo with k = 2)", "Lookahead(SOAP(lr = 0.01), k = 2)",
     "Cautious(route(rank == 2 -> Muon, otherwise -> Lion))", "SAM(SAM(Adafactor with lr = 0.01))",
     "Extragradient(PSGDKron)", "AdamW with lr = 0.01 on centralize on clip_norm(1)",
+    "route(rank == 2 -> Muon on centralize, otherwise -> ASAM(SGD(lr = 0.1)))",
+    "route(rank == 2 -> SAM(SGD(lr = 0.1), rho = 0.5), otherwise -> AdamW with lr = 0.01)",
+    "route(rank == 2 -> LBFGS(m = 3), otherwise -> Polyak)",
     "route(rank > 2 -> Shampoo, rank == 2 -> SOAP, otherwise -> Lookahead(SGD(lr = 0.1), k = 2))",
 ]
 

@@ -105,7 +105,7 @@ def test_formatting_a_mutated_spec(text: str) -> None:
 @given(mutants())
 def test_what_passes_the_check_compiles(text: str) -> None:
     optimizer = tp.loads(text)
-    if optimizer.check().ok:
+    if optimizer.check(claims=False).ok:
         compile(emit(optimizer.step()), "generated", "exec")
 
 
@@ -169,7 +169,7 @@ def test_texts_stay_texts(evil: str) -> None:
     text = (f'optimizer A\n  "{quoted}"\n  cite "{quoted}"\n  note "{quoted}"\n'
             "  hyper lr = 1 in (0, inf)\n  x' = x - lr*g\n")
     optimizer = tp.loads(text)
-    assert optimizer.check().ok
+    assert optimizer.check(claims=False).ok
     for target in ("numpy", "jax"):
         code = optimizer.code(target)  # type: ignore[arg-type]
         compile(code, "generated", "exec")
@@ -192,7 +192,7 @@ def test_any_name_may_be_used(name: str) -> None:
         text = (f"optimizer A\n  hyper {hyper} = 0.5 in (0, inf)\n  state {state} = 0\n"
                 f"  {equation} = {hyper}*g\n  {state}' = {state} + {equation}\n"
                 f"  x' = x - {state}'\n")
-        report = tp.loads(text).check()
+        report = tp.loads(text).check(claims=False)
         assert report.ok, str(report)
         program = tp.loads(text).to_numpy()
         params = [np.array([1.0, 2.0])]

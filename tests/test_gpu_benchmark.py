@@ -43,12 +43,13 @@ def test_a_row_replaces_the_one_before_and_the_page_shows_it(tmp_path: Path) -> 
     gpu, pages = script("gpu"), script("pages")
     one = {"rule": "AdamW", "size": 10, "leaves": 8, "dtype": "float32", "contender": "copy",
            "ms": 1.0, "compile_s": 0.0, "bytes": 280, "GB/s": 1.0, "of_copy": 1.0}
-    report = {"date": "2000-01-01", "device": "a GPU", "python": "3", "versions": {"jax": "0"}}
+    report = {"date": "2000-01-01", "device": "a GPU", "python": "3", "versions": {"jax": "0"},
+              "load": 0.5}
     report = gpu["merged"](report, [one, {**one, "size": 20}])
     report = gpu["merged"](report, [{**one, "ms": 2.5}])
     assert [r["ms"] for r in report["rows"]] == [2.5, 1.0]
     page = tmp_path / "page.md"
-    page.write_text("# Performance\n\nText.\n\n## Other\n\nKept.\n")
+    page.write_text(f"# Performance\n\n## Text\n\n{pages['MARK']}\n\n## Other\n\nKept.\n")
     for _ in range(2):
         pages["write_section"](page, "On a GPU", gpu["page_lines"](json.loads(json.dumps(report))))
     text = page.read_text()
@@ -56,4 +57,5 @@ def test_a_row_replaces_the_one_before_and_the_page_shows_it(tmp_path: Path) -> 
     assert "| AdamW, 8 tensors, float32 | 10 | copy | 2.5 | 1 | 1.00 | 0.0 |" in text
     assert "2000-01-01, a GPU, Python 3, jax 0." in text
     pages["write_head"](page, "# New\n")
-    assert page.read_text().startswith("# New\n\n## Other\n\nKept.\n\n## On a GPU\n")
+    head = f"# New\n\n{pages['MARK']}\n\n## Other\n\nKept.\n\n## On a GPU\n"
+    assert page.read_text().startswith(head)

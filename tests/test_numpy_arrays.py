@@ -89,13 +89,13 @@ def test_reductions_of_float32_are_accurate_and_blocks_join() -> None:
     np.testing.assert_allclose(-x, exact, rtol=1e-6)
 
 
-def test_results_do_not_depend_on_the_size_of_blocks() -> None:
+def test_results_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
     start, grad = rng.normal(size=(2, 3_001))
     found = []
     for block in (1 << 20, 1 << 12, 100):
         code = module(NOISY)
-        code.BLOCK = block
+        monkeypatch.setattr(code, "BLOCK", block)
         x = start.copy()
         state = code.init(x, seed=3)
         code.step(x, grad, state, seed=3)

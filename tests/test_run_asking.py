@@ -123,3 +123,44 @@ def test_a_problem_without_the_oracle_is_named(
     assert f"asks for `{oracle}`" in error
     assert f"`rosenbrock` has {lacks}" in error
     assert "digits or text" in error
+
+
+@pytest.mark.parametrize("problem", ["rosenbrock", "quadratic"])
+def test_newton_steps_train_small_models_alike_on_both_backends(folder: Path, problem: str) -> None:
+    (folder / "newton.opt").write_text("""
+optimizer Newton
+  d = solve(hess(x) + 1e-3*I, flat(g))
+  x' = x - unflat(d)
+""")
+    call = ("newton.opt", "--on", problem, "--steps", "6")
+    losses = _losses(*call)
+    np.testing.assert_allclose(losses, _losses(*call, "--backend", "numpy"), rtol=1e-2, atol=1e-6)
+    assert losses[-1] < 1e-2 * losses[0]
+
+
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+@pytest.mark.parametrize(("spec", "problem", "size"), [
+    ("filtered-newton", "digits", 4810), ("Lookahead(FilteredNewton)", "text", 115136)])
+def test_a_model_that_is_too_large_for_a_hessian_is_refused(
+    backend: str, spec: str, problem: str, size: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", spec, "--on", problem, "--steps", "3", "--backend", backend]) == 2
+    error = capsys.readouterr().err
+    assert "error[too-large]" in error
+    assert f"`{problem}` has {size} of them" in error
+
+
+@pytest.mark.parametrize("backend", ["jax", "numpy"])
+def test_a_singular_system_diverges_on_both_backends(
+    folder: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "flat.opt").write_text("""
+optimizer Level
+  hyper c = 1 in [0, inf)
+  d = solve(c*hess(x), flat(g))
+  e, Q = eigh(outer(d, d))
+  x' = x - (1 + 0*max(e over params))*unflat(d)
+""")
+    assert main(["run", "flat.opt", "--on", "quadratic", "--steps", "5", "--backend", backend,
+                 "--set", "c=0"]) == 0
+    assert "diverged at step 2" in capsys.readouterr().out

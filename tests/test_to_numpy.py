@@ -28,13 +28,16 @@ from tests.random_specs import specs
 from thetaprime import interpret
 from thetaprime.backends.module import load
 from thetaprime.backends.to_numpy import emit
+from thetaprime.engines import Engine
 from thetaprime.pipeline import compile_text
 
 
-def compare(text: str, steps: int, tolerance: float, **hypers: Any) -> None:
+def compare(
+    text: str, steps: int, tolerance: float, engine: Engine = "numpy", **hypers: Any
+) -> None:
     """Runs the generated code beside the interpreter and compares parameters and states."""
     step = compile_text(text)
-    code = load(emit(step), "compared")
+    code = load(emit(step, engine), "compared")
     rng = np.random.default_rng(0)
     reference: list[Any] = [np.array(rng.normal(size=s)) for s in SHAPES]
     params = tree([x.copy() for x in reference])
@@ -94,7 +97,7 @@ def test_text_is_stable_and_says_the_equations() -> None:
     at = lines.index("# m' = b1*m + (1 - b1)*g")
     assert lines[at + 1:at + 4] == [
         "multiply(m, b1, out=m)", "multiply(g, one_minus_b1, out=a)", "add(m, a, out=m)"]
-    assert "def step(params, grads, state, *, value=None, lr=1e-3," in text
+    assert "def init(params, *, lr=1e-3, b1=0.9," in text
     assert "import thetaprime" not in text
     assert "from thetaprime" not in text
     assert all(len(line) <= 100 for line in lines)
@@ -144,6 +147,21 @@ optimizer Ratio
     x = np.ones(3)
     code.step(x, np.zeros(3), code.init(x))
     assert np.array_equal(x, np.ones(3))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("value", ["sign(g)", "sign(2*g)"])  # of another array, and in place
+def test_sign(dtype: Any, value: str) -> None:
+    code = module(f"""
+optimizer Signed
+  hyper lr = 1 in (0, inf)
+  x' = x - lr*{value}
+""")
+    tiny = np.finfo(dtype).smallest_subnormal
+    g = np.array([-np.inf, -2, -tiny, -0.0, 0, tiny, 3, np.inf, np.nan], dtype)
+    x = np.zeros_like(g)
+    code.step(x, g, code.init(x))
+    assert np.array_equal(-x, np.sign(g), equal_nan=True)
 
 
 def test_the_branch_not_taken_has_no_effect() -> None:

@@ -13,16 +13,17 @@ from thetaprime.expr import Apply, Expr
 from thetaprime.ops import ORACLES, Space
 from thetaprime.render import spec_text
 from thetaprime.source import Source
-from thetaprime.types import INTEGER, PER_ENTRY, SCALAR, Extent, Type
+from thetaprime.types import INTEGER, PARAMS, PER_ENTRY, SCALAR, Extent, Type, of_model
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
 
 _SPACES: dict[Space, Type] = {
-    "entry": PER_ENTRY, "scalar": SCALAR, "outputs": Type(Extent.SCALAR, ("outputs",))}
+    "entry": PER_ENTRY, "scalar": SCALAR, "outputs": Type(Extent.SCALAR, ("outputs",)),
+    "params": Type(Extent.SCALAR, (PARAMS,))}
 _WORDS: dict[Space, str] = {
     "entry": "a point or direction, one number per entry", "scalar": "a number",
-    "outputs": "outputs of the model, as `out(x)` gives them"}
+    "outputs": "outputs of the model, as `out(x)` gives them", "params": "a vector[params]"}
 
 
 def infer_asked(typing: Typing, expr: Apply, source: Source) -> Expr | None:
@@ -44,7 +45,8 @@ def _oracle(typing: Typing, expr: Apply, source: Source) -> Expr:
         if kind.extent is not wanted.extent or kind.axes != wanted.axes or kind.kind == "bool":
             typing.problems.append(report(
                 "oracle-argument", source, arg.span, name=expr.op, text=spec_text(arg),
-                type=str(kind), wanted=_WORDS[space]))
+                type=typing.shown(kind), wanted=_WORDS[space],
+                hints=(f"`unflat({spec_text(arg)})`",) if of_model(kind) else ()))
     given = _SPACES[row.gives]
     axes = (row.axis, *given.axes) if row.axis else given.axes
     if row.needs == "losses" and row.axis:

@@ -32,13 +32,13 @@ def check_direction(step: Step, flat: Flat) -> list[Diagnostic]:
     """The first step with the defaults; a required hyperparameter gets a number in its range."""
     if any(h.type.kind == "function" for h in step.hypers):
         return []  # nobody has said what its functions do
-    given = {h.name: _inside(h.range) for h in step.hypers if h.default is None}
+    given = {h.name: inside(h.range) for h in step.hypers if h.default is None}
     point = [p for p in POINT if holds(step.takes, {"rank": p.ndim}, "")] or LARGER
     with np.errstate(all="ignore"):
         memory = start(step, point, given)
         moved, _ = advance(step, memory, point, given=given, asked=on_bowl(step, given))
     change = [m - p for m, p in zip(moved, point, strict=True)]
-    where = _place(step)
+    where = place(step)
     if not all(np.all(np.isfinite(c)) for c in change):
         return [report("not-finite", step.source, where, point=step.point)]
     along = sum(float(np.sum(c * p)) for c, p in zip(change, point, strict=True))
@@ -68,7 +68,7 @@ class Everlasting(Sequence[None]):
         return None
 
 
-def _inside(bounds: Range | None) -> float:
+def inside(bounds: Range | None) -> float:
     """A small number inside of a range."""
     if bounds is None or (0.01 in bounds):
         return 0.01
@@ -77,7 +77,7 @@ def _inside(bounds: Range | None) -> float:
     return float((low + high) / 2)
 
 
-def _place(step: Step) -> Span:
+def place(step: Step) -> Span:
     """The equation of the step, if it stands in the spec's own text; the whole spec otherwise."""
     for statement in statements(step.body):
         if (isinstance(statement, Equation) and statement.target == Sym(step.point, True)

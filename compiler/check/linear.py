@@ -11,18 +11,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thetaprime.check.misfits import cases_apart, refuse, refuse_by_entry, refuse_entries, told
+from thetaprime.check.model import beside_entries, twice_named
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Sym, rewrite
 from thetaprime.ops import LINEAR
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
-from thetaprime.types import PER_TENSOR, REST, Extent, Type, join
+from thetaprime.types import ANY, PER_TENSOR, REST, Extent, Type, is_matrix, join, of_model
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
 
-# The axis of an identity whose size nothing has said yet.
-ANY = "I"
 SQUARE = (ANY, ANY)
 
 
@@ -35,9 +34,12 @@ def infer_linear(typing: Typing, expr: Apply, source: Source) -> Expr:
         if axes is None:
             continue
         axes["m"] = expr.over[0] if expr.over else least(axes.get("r", ""), axes.get("c", ""))
-        sized = tuple(a if not letters else with_size(a, tuple(axes[x] for x in letters))
+        beside_entries(typing, args, source)
+        extent = max(typing.kind(a).extent for a in args)
+        sized = tuple(with_size(a, Type(extent, tuple(axes[x] for x in letters))) if letters else a
                       for letters, a in zip(wanted.split(","), args, strict=True))
-        kind = replace(PER_TENSOR, axes=tuple(axes[letter] for letter in result))
+        kind = Type(extent, tuple(axes[letter] for letter in result))
+        twice_named(typing, expr, kind, source)
         return replace(expr, args=sized, type=kind)
     refuse(typing, replace(expr, args=args), source)
     return replace(expr, args=args, type=_like(expr.op, args))
@@ -53,13 +55,14 @@ def _match(typing: Typing, wanted: list[str], args: tuple[Expr, ...]) -> dict[st
     axes: dict[str, str] = {}
     if len(wanted) != len(args):
         return None
+    whole = any(of_model(typing.kind(a)) for a in args)
     for letters, arg in zip(wanted, args, strict=True):
         kind = typing.kind(arg)
         if not letters:
             if kind.axes or kind.extent is Extent.ENTRY:
                 return None
             continue
-        if kind.extent is not Extent.TENSOR or len(kind.axes) != len(letters):
+        if not is_matrix(kind, whole) or len(kind.axes) != len(letters):
             return None
         for letter, axis in zip(letters, kind.axes, strict=True):
             known = axes.setdefault(letter, axis)
@@ -80,15 +83,16 @@ def _like(op: str, args: tuple[Expr, ...]) -> Type:
     return replace(found, axes=found.axes[:1]) if op == "diag" else found
 
 
-def with_size(expr: Expr, axes: tuple[str, ...]) -> Expr:
-    """The expression with every identity in it as large as its ``axes`` say."""
+def with_size(expr: Expr, kind: Type) -> Expr:
+    """The expression with every identity in it as large as the type of a matrix says."""
+    axes = kind.axes
     if expr.type is None or expr.type.axes != SQUARE or axes == SQUARE:
         return expr
 
     def change(node: Expr) -> Expr:
         if node.type is None or node.type.axes != SQUARE:
             return node
-        sized = replace(node, type=replace(node.type, axes=axes))
+        sized = replace(node, type=Type(max(node.type.extent, kind.extent), axes))
         if isinstance(sized, Apply) and sized.op == "eye":
             return replace(sized, over=axes[:1])
         return sized
@@ -101,7 +105,7 @@ def infer_structure(typing: Typing, expr: Apply, source: Source) -> Expr:
     if expr.op == "seen":
         return typing.within(expr.over).infer(expr.args[0], source)
     if expr.op == "eye":
-        return replace(expr, type=replace(PER_TENSOR, axes=expr.over * 2 or SQUARE))
+        return replace(expr, type=Type(Extent.SCALAR, SQUARE))
     if expr.op == "~":
         return replace(expr, type=replace(PER_TENSOR, kind="bool"))
     args = tuple(typing.infer(a, source) for a in expr.args)
@@ -221,7 +225,7 @@ def within(axes: tuple[str, ...], most: tuple[str, ...]) -> bool:
 
 def sized_by_others(typing: Typing, args: tuple[Expr, ...]) -> tuple[Expr, ...]:
     """The arguments with identities as large as the matrix beside them."""
-    found = next((k.axes for a in args if len((k := typing.kind(a)).axes) == 2
+    found = next((k for a in args if len((k := typing.kind(a)).axes) == 2
                   and k.axes[0] == k.axes[1] != ANY), None) if any(
         typing.kind(a).axes == SQUARE for a in args) else None
     return args if found is None else tuple(with_size(a, found) for a in args)

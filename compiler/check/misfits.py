@@ -10,7 +10,7 @@ from thetaprime.expr import Apply, Expr, Sym, walk
 from thetaprime.ops import LINEAR, OPS
 from thetaprime.render import ATOM, SPEC, render, spec_text
 from thetaprime.source import Source, Span
-from thetaprime.types import REST, Extent, Type
+from thetaprime.types import REST, Extent, Type, is_matrix, of_model
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
@@ -27,17 +27,19 @@ def refuse(typing: Typing, expr: Apply, source: Source) -> None:
     if told(typing, source, expr.span):
         return
     forms = [form.partition("->")[0].split(",") for form in LINEAR[expr.op].shapes]
+    whole = any(of_model(typing.kind(a)) for a in expr.args)
     for place, arg in enumerate(expr.args):
         kind = typing.kind(arg)
         sizes = {len(f[place]) for f in forms if place < len(f)}
-        if kind.extent is Extent.TENSOR and len(kind.axes) in sizes:
+        if is_matrix(kind, whole) and len(kind.axes) in sizes:
             continue
         if 0 in sizes and not kind.axes and kind.extent is not Extent.ENTRY:
             continue
         typing.problems.append(report(
             "needs-matrix", source, arg.span, name=_spelled(expr.op), wanted=_wanted(sizes),
             text=spec_text(arg), type=typing.shown(kind),
-            hints=_how_to_see(typing, expr, arg, kind)))
+            hints=(f"`flat({spec_text(arg)})` is a vector[params]",)
+            if whole and kind.extent is Extent.ENTRY else _how_to_see(typing, expr, arg, kind)))
         return
     span, why, hint = _misfit(typing, expr, forms)
     typing.problems.append(report("shape-mismatch", source, span, shapes=_shapes(typing, expr),

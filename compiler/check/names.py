@@ -23,6 +23,7 @@ from thetaprime.ops import (
     ORACLES_LATER,
     REDUCTIONS,
     STRUCTURE,
+    WHOLE,
 )
 from thetaprime.render import spec_text
 from thetaprime.scopes import free, outputs
@@ -117,6 +118,9 @@ def _check_call(
             return [report("bad-call", source, head, name=op, wanted="an axis too",
                            given="no axis", hints=(f"`{op}(v over rows)`",))]
         return [bad_call(op, (wanted, wanted), len(node.args), source, head)]
+    if op in WHOLE and op not in functions:
+        given = len(node.args)
+        return [] if given == 1 else [bad_call(op, (1, 1), given, source, head, f"{op}(a)")]
     if op in ORACLES_LATER:
         return [report("not-yet", source, head, what=f"`{op}` is")]
     if node.over:

@@ -159,6 +159,9 @@ def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
         facts = [*claim.when, *([subject] if isinstance(subject, Fact) else [])]
         brought = {s for c in subject if isinstance(c, Change) for s in symbols(c.value)
                    } if isinstance(subject, tuple) else set()
+        # `when g = c`: the same gradient at every step.
+        brought |= {f.right for f in claim.when
+                    if f.left == Sym(tables.gradient) and isinstance(f.right, Sym)}
         for fact in facts:
             for expr in (fact.left, fact.right):
                 if expr is not None:

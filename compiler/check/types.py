@@ -21,13 +21,26 @@ from thetaprime.check.linear import (
     within,
 )
 from thetaprime.check.misfits import told, turned
+from thetaprime.check.model import MATRIX, beside_entries, infer_whole
 from thetaprime.check.seeing import is_seen, spread, without_views
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
-from thetaprime.ops import LINEAR, OPS, REDUCTIONS, STRUCTURE, is_reduction
+from thetaprime.ops import LINEAR, OPS, REDUCTIONS, STRUCTURE, WHOLE, is_reduction
 from thetaprime.render import spec_text
 from thetaprime.source import Source, Span
-from thetaprime.types import BOOLEAN, LENGTH, SCALAR, Extent, Type, join, reduced
+from thetaprime.types import (
+    BOOLEAN,
+    LENGTH,
+    PARAMS,
+    SCALAR,
+    Extent,
+    Type,
+    join,
+    of_model,
+    own_axes,
+    reduced,
+    type_text,
+)
 
 # Extents by other names.
 _MEANT = {"layer": "tensor", "layers": "tensor", "param": "tensor", "parameter": "tensor",
@@ -64,6 +77,8 @@ class Typing:
         asked = infer_asked(self, expr, source)
         if asked is not None:
             return asked
+        if expr.op in WHOLE:
+            return infer_whole(self, expr, source)
         if expr.op in LINEAR:
             return infer_linear(self, expr, source)
         if expr.op in STRUCTURE:
@@ -72,7 +87,8 @@ class Typing:
         if is_reduction(expr):
             return self._reduction(replace(expr, args=args), source)
         args = along_axis(self, sized_by_others(self, args))
-        check_shapes(self, args, expr, source)
+        if not beside_entries(self, args, source):
+            check_shapes(self, args, expr, source)
         if expr.op == "^" and len(set(self.own(typed(args[0])))) < len(self.own(typed(args[0]))):
             self.warnings.append(report("square-power", source, expr.span))
         rule = OPS[expr.op].typing
@@ -135,7 +151,7 @@ class Typing:
     def into(self, declared: Type, expr: Expr, source: Source) -> Expr:
         """The expression as what it defines: entries spread out, identities of its size."""
         if typed(expr).axes == SQUARE and len(set(declared.axes)) == 1:
-            expr = with_size(expr, declared.axes)
+            expr = with_size(expr, declared)
         if declared.extent is Extent.ENTRY:
             expr = self.spread(expr)
         for node in () if told(self, source, expr.span) else walk(expr):
@@ -152,18 +168,11 @@ class Typing:
 
     def own(self, kind: Type) -> tuple[str, ...]:
         """The axes of a matrix or vector: those that the spec does not name."""
-        if kind.extent is not Extent.TENSOR:
-            return ()
-        return tuple(a for a in kind.axes if a not in self.axes)
+        return own_axes(kind, self.axes)
 
     def shown(self, kind: Type) -> str:
         """A type as a spec would write it."""
-        if not self.own(kind):
-            return str(kind)
-        if kind.axes == SQUARE:
-            return "matrix[n, n]"
-        words = {1: "vector", 2: "matrix"}
-        return f"{words.get(len(kind.axes), 'tensor')}[{', '.join(kind.axes)}]"
+        return type_text(kind, self.axes)
 
     def _reduction(self, expr: Apply, source: Source) -> Expr:
         row = REDUCTIONS[expr.op]
@@ -179,7 +188,8 @@ class Typing:
             before = typed(result)
             if before.axes.count(over) > 1:
                 self.problems.append(report("over-twice", source, arg.span, axis=over,
-                                            type=self.shown(before)))
+                                            type=self.shown(before),
+                                            hints=MATRIX if of_model(before) else ()))
             if over not in ("model", "tensor", *self.axes, *before.axes):
                 near = _MEANT.get(over)
                 self.problems.append(report("over-unknown", source, _over(expr, over, source),
@@ -189,7 +199,9 @@ class Typing:
             if after == before.of_kind("real"):
                 self.problems.append(report(
                     "reduce-nothing", source, arg.span, arg=spec_text(arg), type=self.shown(before),
-                    over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`")))
+                    over={"model": "the model", "tensor": "a tensor"}.get(over, f"`{over}`"),
+                    hints=(f"`over {PARAMS}`: it has no tensors, but one row of all entries",)
+                    if of_model(before) else ()))
             kind = row.kind
             if expr.op == "mean" and over == "model":
                 # The mean over the model: partial sums and counts are what tensors can give.

@@ -8,9 +8,10 @@ from thetaprime.scopes import free, outputs
 
 
 def reached(
-    body: tuple[Statement, ...], result: Sym, evaluate: Expr | None, states: tuple[State, ...]
+    body: tuple[Statement, ...], results: tuple[Sym, ...], evaluate: Expr | None,
+    states: tuple[State, ...],
 ) -> frozenset[Sym]:
-    """Every symbol that ``result`` or ``evaluate`` depend on, over any number of steps.
+    """Every symbol that ``results`` or ``evaluate`` depend on, over any number of steps.
 
     A state that is read depends on its own new value one step earlier, and on its start.
     """
@@ -19,7 +20,7 @@ def reached(
         for output in outputs(statement):
             makers.setdefault(output, []).append(statement)
     by_name = {s.name: s for s in states}
-    wanted = [result, *(symbols(evaluate) if evaluate is not None else ())]
+    wanted = [*results, *(symbols(evaluate) if evaluate is not None else ())]
     seen: set[Sym] = set()
     while wanted:
         symbol = wanted.pop()

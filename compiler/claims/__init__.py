@@ -1,0 +1,1 @@
+"""Claims and their verdicts: exact algebra, proofs that can be checked again, counterexamples."""

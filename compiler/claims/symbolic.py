@@ -1,0 +1,434 @@
+"""A step executed on values of exact algebra: every quantity as a quotient of polynomials.
+
+States and gradients are atoms; what is not rational stays an operation on normal forms. Nothing is
+assumed silently: a quotient whose divisor may be 0 makes its result one that may be undefined, and
+what picks between values asks for the case at hand (`Split`) instead of guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from thetaprime.cases import guard_of
+from thetaprime.check.execution import drawn
+from thetaprime.check.ranges import Case
+from thetaprime.claims.algebra import Algebra, Value, Varies
+from thetaprime.claims.polynomials import Poly, Ratio
+from thetaprime.claims.reducing import reduced
+from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
+from thetaprime.intervals import COUNT, EITHER, REAL, Interval, defined, meet
+from thetaprime.ir import (
+    Draw,
+    EachAxis,
+    Equation,
+    First,
+    Loop,
+    State,
+    Statement,
+    Step,
+    When,
+)
+from thetaprime.ir import defined as made
+from thetaprime.ops import LINEAR, ORACLES, STRUCTURE, is_reduction
+from thetaprime.types import SCALAR, Extent, Type
+
+T = Sym("t")
+
+
+class Split(Exception):
+    """The next question is whether a polynomial is 0 (or below, or above)."""
+
+    def __init__(self, poly: Poly) -> None:
+        super().__init__(poly)
+        self.poly = poly
+
+
+class Undefined(Exception):
+    """A value that is undefined in every point of the case at hand."""
+
+
+class Unknown(Exception):
+    """What this algebra has no words for; the message says what."""
+
+
+def varies(kind: Type | None) -> Varies:
+    """Along what a quantity of a type varies."""
+    if kind is None or kind.extent is Extent.SCALAR:
+        return frozenset(() if kind is None else kind.axes)
+    own = {"tensor", "entry"} if kind.extent is Extent.ENTRY else {"tensor"}
+    return frozenset((*own, *kind.axes))
+
+
+@dataclass
+class Symbolic:
+    """One execution of a step. ``case`` are the ranges of its quantities; ``first``: it is the
+    step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary."""
+
+    step: Step
+    case: Case
+    first: bool
+    algebra: Algebra
+    truths: Mapping[Expr, bool] = field(default_factory=dict)
+    split: Varies = frozenset()
+    env: dict[Sym, Value | None] = field(default_factory=dict)
+    risks: dict[Sym, frozenset[Poly]] = field(default_factory=dict)
+    guarded: set[Sym] = field(default_factory=set)
+    risky: set[Poly] = field(default_factory=set)
+    tag: str = ""
+
+    # Statements.
+
+    def run(self, skip: Iterable[Sym] = ()) -> Symbolic:
+        """Executes the step; symbols of ``skip`` are given and stay."""
+        self.execute(self.step.body, frozenset(skip))
+        return self
+
+    def execute(self, body: Iterable[Statement], skip: frozenset[Sym] = frozenset()) -> None:
+        for statement in body:
+            guard = guard_of(statement)
+            if guard is not None and not self.truths[guard]:
+                continue
+            if guard is not None:
+                self.guarded.update(made((statement,)))
+            match statement:
+                case Equation(target, value):
+                    if target not in skip:
+                        self._define(target, value)
+                case First(target, value):
+                    if self.first:
+                        self._define(target, value)
+                case Draw(target):
+                    interval = defined(drawn(statement, self.case.after))
+                    self.env[target] = self.algebra.atom(
+                        ("draw", self.tag, target.name), varies(target.type), interval)
+                case When():
+                    self._when(statement, skip)
+                case Loop() | EachAxis():
+                    self._loop(statement)
+
+    def _define(self, target: Sym, value: Expr) -> None:
+        outer, self.risky = self.risky, set()
+        try:
+            found = self.of(value)
+            known = self.case.after.env.get(target)
+            if known is not None and not self.tag:
+                found = self.algebra.value(found.ratio, meet(found.interval, defined(known)))
+            self.env[target] = found
+            self.risks[target] = frozenset(self.risky)
+        except Undefined:
+            self.env[target] = None
+        if any(s in self.guarded for s in symbols(value)) or _chooses(value):
+            self.guarded.add(target)
+        self.risky = outer
+
+    def _when(self, block: When, skip: frozenset[Sym]) -> None:
+        condition = self.of(block.condition)
+        decided = condition.ratio.constant
+        ends = []
+        for truth, body in ((1, block.then), (0, block.otherwise)):
+            if decided is None or decided == truth:
+                inside = self._inside()
+                inside.execute(body, skip)
+                self.guarded |= inside.guarded
+                ends.append(inside)
+        for target in made((block,)):
+            risks = frozenset().union(*(e.risks.get(target, frozenset()) for e in ends))
+            values = [e.env.get(target) for e in ends]
+            if len(values) == 2:
+                one, other = values
+                if one is not None and other is not None and one.ratio == other.ratio:
+                    self.env[target], self.risks[target] = one, risks
+                    continue
+                if risks or one is None or other is None:
+                    raise self._undecided(condition)
+                self.env[target] = self._either(condition, one, other)
+            else:
+                self.env[target] = values[0]
+            self.risks[target] = risks
+
+    def _inside(self) -> Symbolic:
+        return Symbolic(self.step, self.case, self.first, self.algebra, self.truths, self.split,
+                        dict(self.env), dict(self.risks), set(self.guarded), tag=self.tag)
+
+    def _loop(self, loop: Loop | EachAxis) -> None:
+        """What a turn leaves as it was stays so; else equal loops of equal inputs make equal
+        results."""
+        if isinstance(loop, Loop) and self._stays(loop):
+            return
+        free = sorted({s for s in _free(loop) if s in self.env}, key=str)
+        inputs = []
+        for symbol in free:
+            value = self.env[symbol]
+            if value is None:
+                raise Unknown("a loop that reads what is undefined")
+            self.risky |= self.risks.get(symbol, frozenset())
+            inputs.append((str(symbol), value.ratio))
+        if any(s in self.guarded for s in free):
+            self.guarded.update(made((loop,)))
+        for target in made((loop,)):
+            known = defined(self.case.after.env.get(target, REAL)) if not self.tag else REAL
+            self.env[target] = self.algebra.atom(
+                ("loop", str(target), loop, tuple(inputs)), varies(target.type), known)
+
+    def _stays(self, loop: Loop) -> bool:
+        """Whether a turn from the starting values ends with them."""
+        inside = self._inside()
+        try:
+            starts = {c.value: self.of(c.start) for c in loop.carries}
+            inside.env.update(starts)
+            inside.env[loop.turn] = self.algebra.atom(("turn", loop.turn.name), frozenset(), COUNT)
+            inside.execute(loop.body)
+        except (Undefined, Unknown):
+            return False
+        for value, start in starts.items():
+            end = inside.env.get(replace(value, prime=True))
+            if end is None or end.ratio != start.ratio:
+                return False
+        self.env.update(starts)
+        return True
+
+    # Expressions.
+
+    def of(self, expr: Expr) -> Value:
+        """The value of a typed expression. Raises Undefined, Split, Unknown."""
+        if isinstance(expr, Num):
+            return self.algebra.number(expr.value)
+        if isinstance(expr, Sym):
+            return self._symbol(expr)
+        match expr.op:
+            case "if":
+                return self._choice(expr)
+            case "default":
+                return self._default(expr)
+            case "case":
+                return self._case(expr)
+            case "/":
+                return self._divide(self.of(expr.args[0]), self.of(expr.args[1]))
+            case "inf":
+                raise Unknown("infinite values")
+        if is_reduction(expr):
+            return self._reduced(expr)
+        if expr.op == "min":  # an infinite bound is none
+            bounds = [a for a in expr.args if not (isinstance(a, Apply) and a.op == "inf")]
+            args = [self.of(a) for a in bounds]
+            return args[0] if len(args) == 1 else OPERATIONS["min"](self.algebra, *args)
+        args = [self.of(a) for a in expr.args]
+        if expr.op in OPERATIONS:
+            return OPERATIONS[expr.op](self.algebra, *args)
+        return self._called(expr, args)
+
+    def _symbol(self, symbol: Sym) -> Value:
+        if symbol not in self.env:
+            if symbol.prime or symbol.type is None:
+                raise Unknown(f"`{symbol}`")
+            length = Interval(Fraction(0 if symbol.name == "rank" else 1), low_in=True, whole=True)
+            return self.algebra.atom(("length", symbol.name), varies(symbol.type), length)
+        value = self.env[symbol]
+        if value is None:
+            raise Undefined
+        self.risky |= self.risks.get(symbol, frozenset())
+        return value
+
+    def _divide(self, a: Value, b: Value) -> Value:
+        if not b.ratio:
+            raise Undefined
+        if not (b.interval.positive or b.interval.negative):
+            self.risky.add(b.ratio.num)
+        return self.algebra.divide(a, b)
+
+    def _choice(self, expr: Apply) -> Value:
+        condition = self.of(expr.args[0])
+        decided = condition.ratio.constant
+        if decided is not None:
+            return self.of(expr.args[1] if decided else expr.args[2])
+        outer, self.risky = self.risky, set()
+        try:
+            one, other = self.of(expr.args[1]), self.of(expr.args[2])
+        except Undefined:
+            raise self._undecided(condition) from None
+        if self.risky and one.ratio != other.ratio:
+            raise self._undecided(condition)
+        self.risky |= outer
+        return self._either(condition, one, other)
+
+    def _either(self, condition: Value, one: Value, other: Value) -> Value:
+        """other + c*(one - other)."""
+        algebra = self.algebra
+        found = algebra.add(other, algebra.multiply(condition, algebra.subtract(one, other)))
+        low = min(one.interval.low, other.interval.low)
+        high = max(one.interval.high, other.interval.high)
+        return algebra.value(found.ratio, Interval(low, high, True, True))
+
+    def _undecided(self, condition: Value) -> Exception:
+        """Which sign decides a condition."""
+        for atom in sorted(condition.ratio.atoms):
+            match self.algebra.key(atom):
+                case ("sign", Poly() as poly):
+                    return self._asks(poly)
+        return Unknown("a condition that is no comparison")
+
+    def _asks(self, poly: Poly) -> Exception:
+        return Split(poly)
+
+    def _default(self, expr: Apply) -> Value:
+        outer, self.risky = self.risky, set()
+        try:
+            found = self.of(expr.args[0])
+        except Undefined:
+            self.risky = outer
+            return self.of(expr.args[1])
+        risks, self.risky = self.risky, outer
+        for poly in sorted(risks, key=lambda p: len(p.terms)):
+            interval = self.algebra.interval(poly)
+            if not (interval.positive or interval.negative):
+                raise self._asks(poly)
+        return found
+
+    def _case(self, expr: Apply) -> Value:
+        for guard, value in zip(expr.args[::2], expr.args[1::2], strict=True):
+            if self.truths[guard]:
+                return self.of(value)
+        raise Undefined
+
+    def _reduced(self, expr: Apply) -> Value:
+        (arg,), (over,) = expr.args, expr.over
+        if over == "model" and (any(s in self.guarded for s in symbols(arg)) or _chooses(arg)):
+            raise Unknown("a reduction over tensors of several kinds")
+        return reduced(self, expr, arg.type or SCALAR, over)
+
+    def _called(self, expr: Apply, args: list[Value]) -> Value:
+        algebra, point = self.algebra, self.env.get(Sym(self.step.point))
+        kind = varies(expr.type)
+        if expr.op in ORACLES:
+            if expr.over[:1] == ("this",) and point is not None and args and (
+                    args[0].ratio == point.ratio) and len(expr.over) == 1:
+                given = {"grad": Sym(self.step.gradient), "loss": Sym("loss")}.get(expr.op)
+                if given is not None:
+                    return self._symbol(given)
+            return LINEAR_IN[expr.op](self, expr, args) if expr.op in LINEAR_IN else algebra.call(
+                expr.op, args, kind, REAL, *expr.over)
+        if expr.op in LINEAR_IN:
+            return LINEAR_IN[expr.op](self, expr, args)
+        if expr.op in LINEAR or expr.op in STRUCTURE:
+            return algebra.call(expr.op, args, kind, REAL, *expr.over, str(expr.type))
+        whole = CALLS.get(expr.op)
+        interval = REAL if whole is None else whole(*(a.interval for a in args))
+        if expr.type is not None and expr.type.kind == "bool":
+            interval = meet(interval, EITHER)
+        return algebra.call(expr.op, args, kind | frozenset().union(
+            *(algebra.varies(a.ratio) for a in args)), defined(interval), *expr.over)
+
+
+def _chooses(expr: Expr) -> bool:
+    from thetaprime.expr import walk
+
+    return any(isinstance(n, Apply) and n.op == "case" for n in walk(expr))
+
+
+def _free(loop: Loop | EachAxis) -> set[Sym]:
+    from thetaprime.scopes import free
+
+    return set(free(loop))
+
+
+# What a step is given.
+
+
+def inputs(
+    step: Step, case: Case, first: bool, algebra: Algebra, given: Mapping[Sym, Value],
+    truths: Mapping[Expr, bool] | None = None, tag: str = "",
+) -> Symbolic:
+    """An execution before its first statement: the point, the gradient, hyperparameters and states
+    are atoms of their own, or what is ``given``; at t = 1 states are what they start from. ``tag``
+    keeps states of different rules apart."""
+    run = Symbolic(step, case, first, algebra, truths or {}, tag=tag)
+    named = {s.name: s for s in step.states}
+    typed = _types(step)
+    known = case.before
+    for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"), T,
+                   *(Sym(h.name) for h in step.hypers if h.type.kind != "function"),
+                   *(Sym(s.name) for s in step.states)):
+        if symbol in given:
+            run.env[symbol] = given[symbol]
+        elif symbol == T:
+            run.env[symbol] = algebra.number(1) if first else algebra.add(
+                algebra.atom(("symbol", "t - 1"), frozenset(), COUNT), algebra.number(1))
+        elif symbol.name not in named:
+            run.env[symbol] = algebra.atom(
+                ("symbol", symbol.name), varies(typed[symbol]), defined(known.get(symbol, REAL)))
+    for state in sorted(step.states, key=lambda s: not s.constant):
+        symbol = Sym(state.name)
+        if symbol in given or (state.guard is not None and not run.truths[state.guard]):
+            continue
+        interval = defined(known.get(symbol, REAL))
+        base = None if first else geometric(step, state)
+        if first and not isinstance(state.start, Draw):
+            run.env[symbol] = _started(run, state, interval)
+        elif base is not None:
+            run.env[symbol] = algebra.raised(run.of(base), algebra.subtract(
+                run.of(T), algebra.number(1)))
+        else:
+            kind = "drawn" if isinstance(state.start, Draw) and first else "symbol"
+            run.env[symbol] = algebra.atom((kind, tag, state.name), varies(state.type), interval)
+        if state.guard is not None:
+            run.guarded.add(symbol)
+    point = Sym(step.point)
+    if not first and point not in given:
+        _held(run)
+    return run
+
+
+def geometric(step: Step, state: State) -> Expr | None:
+    """b where a state starts at 1 and s' = b*s with a hyperparameter b, so that s = b^(t - 1)."""
+    if state.start != Num("1") or state.constant:
+        return None
+    old, new = Sym(state.name), Sym(state.name, True)
+    hypers = {Sym(h.name) for h in step.hypers}
+    for statement in step.body:
+        match statement:
+            case Equation(target, Apply("*", (one, other))) if target == new:
+                if one in hypers and other == old:
+                    return one
+                if other in hypers and one == old:
+                    return other
+    return None
+
+
+def _held(run: Symbolic) -> None:
+    """The point that training holds, where the step before made it of its states alone."""
+    step = run.step
+    states = {s.name for s in step.states}
+    hypers = {Sym(h.name) for h in step.hypers}
+    for statement in step.body:
+        match statement:
+            case Equation(target, value) if target == Sym(step.point, True):
+                read = symbols(value)
+                own = {s for s in read if s.prime and s.name in states}
+                if own and read <= own | hypers:
+                    run.env[Sym(step.point)] = run.of(rewrite(value, _before))
+
+
+def _before(node: Expr) -> Expr:
+    return replace(node, prime=False) if isinstance(node, Sym) else node
+
+
+def _started(run: Symbolic, state: State, interval: Interval) -> Value | None:
+    assert not isinstance(state.start, Draw)
+    try:
+        found = run.of(state.start)
+    except Undefined:
+        return None
+    return run.algebra.value(found.ratio, meet(found.interval, interval))
+
+
+def _types(step: Step) -> dict[Sym, Type]:
+    entry = Type()
+    return {Sym(step.point): entry, Sym(step.gradient): entry, Sym("loss"): SCALAR, T: SCALAR,
+            **{Sym(h.name): h.type for h in step.hypers},
+            **{Sym(s.name): s.type for s in step.states}}
+
+
+__all__ = ["Ratio", "Split", "Symbolic", "Undefined", "Unknown", "inputs", "varies"]

@@ -1,0 +1,179 @@
+"""The verdict on every claim of a spec: PROVED, REFUTED or TESTED, never blurred.
+
+PROVED: a certificate was found, and exact runs do not contradict it. REFUTED: a concrete run
+contradicts the claim, shrunk, and replayed on the generated NumPy program where that can run it.
+TESTED: neither; so many exact points agreed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+import numpy as np
+
+from thetaprime.claims.equality import Rival, prove_equality
+from thetaprime.claims.facts import Certificate, Unproved, prove
+from thetaprime.claims.invariance import prove_invariance
+from thetaprime.claims.questions import Question, Unasked, questions
+from thetaprime.claims.refute import Counterexample, Tested, attack, judged, replay
+from thetaprime.claims.rivals import rival
+from thetaprime.claims.same_runs import judged_changed, judged_equal
+from thetaprime.claims.symbolic import Unknown
+from thetaprime.claims.symmetry import prove_symmetry
+from thetaprime.flat import Flat
+from thetaprime.lines import line_text
+from thetaprime.signature import signature
+from thetaprime.source import Source, Span
+from thetaprime.syntax import Claim
+
+Status = Literal["PROVED", "REFUTED", "TESTED"]
+# Exact runs: those that a proof has to survive, those that look for a counterexample.
+CHECKED, TRIED = 8, 160
+ANY_WIDTH = 10_000
+COUNTED = {"gradients": "grad", "gradient": "grad", "losses": "loss", "loss": "loss"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``how``: the method of a proof, or why none was found. ``example``: lines that tell a
+    counterexample. ``points``: the exact points that agreed. ``seconds`` it took."""
+
+    claim: str
+    source: Source
+    span: Span
+    status: Status
+    how: str = ""
+    example: tuple[str, ...] = ()
+    points: int = 0
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """What machines read."""
+        return {"claim": self.claim, "verdict": self.status, "how": self.how,
+                "counterexample": list(self.example), "points": self.points,
+                "seconds": round(self.seconds, 3)}
+
+
+def judge(flat: Flat, claim: Claim, source: Source) -> Verdict:
+    """The verdict on one claim of a spec, for all choices of its static hyperparameters."""
+    begun = time.perf_counter()
+    text = line_text(claim, ANY_WIDTH).removeprefix("claim ")
+
+    def verdict(status: Status, how: str = "", example: tuple[str, ...] = (), points: int = 0
+                ) -> Verdict:
+        return Verdict(text, source, claim.span, status, how, example, points,
+                       time.perf_counter() - begun)
+
+    if claim.form == "cost":
+        return verdict(*_cost(flat, claim))
+    try:
+        asked = questions(flat, claim, source)
+        found = [_one(q) for q in asked]
+    except Unasked as why:
+        return verdict("TESTED", str(why))
+    for status, how, example, _ in found:
+        if status == "REFUTED":
+            return verdict(status, how, example)
+    if all(status == "PROVED" for status, *_ in found):
+        return verdict("PROVED", " and ".join(dict.fromkeys(how for _, how, *_ in found)))
+    open_ones = [f for f in found if f[0] == "TESTED"]
+    return verdict("TESTED", open_ones[0][1], (), min(f[3] for f in open_ones))
+
+
+def _one(question: Question) -> tuple[Status, str, tuple[str, ...], int]:
+    other = rival(question) if question.claim.form == "equals" else None
+    contradicts: Callable[..., Counterexample | int]
+    if other is not None:
+        contradicts = judged_equal(other)
+    elif question.claim.form in ("invariant", "symmetry"):
+        contradicts = judged_changed
+    else:
+        contradicts = judged
+    try:
+        proof = _proof(question, other)
+    except (Unproved, Unknown) as why:
+        found = attack(question, TRIED, contradicts)
+        if isinstance(found, Tested):
+            return "TESTED", f"no proof found: {why}", (), found.points
+        return _refuted(question, found)
+    found = attack(question, CHECKED, contradicts)
+    if isinstance(found, Counterexample):  # what a run shows outweighs what was derived
+        return _refuted(question, found)
+    return "PROVED", proof.how, (), found.points
+
+
+def _proof(question: Question, other: Rival | None) -> Certificate:
+    match question.claim.form:
+        case "fact":
+            return prove(question)
+        case "equals":
+            assert other is not None
+            return prove_equality(question, other)[0]
+        case "invariant":
+            return prove_invariance(question)
+        case "symmetry":
+            return prove_symmetry(question)
+    raise Unproved("no method for this form")
+
+
+def _refuted(
+    question: Question, found: Counterexample
+) -> tuple[Status, str, tuple[str, ...], int]:
+    same = replay(question.step, found)
+    return "REFUTED", "a run", tuple(told(question, found, same)), 0
+
+
+def told(question: Question, found: Counterexample, replayed: bool) -> list[str]:
+    """A counterexample in words and numbers."""
+    step, trial = question.step, found.trial
+    hypers = ", ".join(f"{k} = {shown(v)}" for k, v in trial.hypers.items() if not callable(v))
+    lines = [f"{step.point} = {_tree(trial.point)}" + (f", {hypers}" if hypers else "")]
+    lines += [f"{step.gradient} = {_tree(g)} at t = {t}"
+              for t, g in enumerate(trial.gradients, 1)]
+    lines.append(f"then at t = {found.step} {_sides(question, found)}")
+    if replayed:
+        lines.append("the generated NumPy program makes the same run")
+    return lines
+
+
+def _sides(question: Question, found: Counterexample) -> str:
+    left, right = shown(found.left), shown(found.right)
+    if question.claim.form == "fact":
+        return f"the left side is {left}, the right side {right}"
+    return f"one {question.step.point}' has the entry {left}, the other {right}"
+
+
+def _tree(tree: tuple[Any, ...]) -> str:
+    return ", ".join(_array(a) for a in tree)
+
+
+def _array(array: Any) -> str:
+    if np.size(array) == 1:
+        return shown(np.ravel(array)[0])
+    return "[" + ", ".join(_array(a) for a in array) + "]"
+
+
+def shown(value: Any) -> str:
+    """A number as a person would write it."""
+    if isinstance(value, Fraction | int):
+        text = str(value)
+        return text if len(text) <= 12 else f"{float(value):.10g}"
+    return f"{float(value):.10g}"
+
+
+def _cost(flat: Flat, claim: Claim) -> tuple[Status, str]:
+    """`at most 2 gradients`: counted in the step, for every choice."""
+    from thetaprime.pipeline import variants
+
+    assert isinstance(claim.subject, tuple)
+    count, word = (str(w) for w in claim.subject)
+    oracle = COUNTED.get(word, word)
+    most = [sum(c.most for c in signature(one.step) if c.oracle == oracle)
+            for one in variants(flat)]
+    if max(most) <= int(count):
+        return "PROVED", "counted"
+    return "REFUTED", f"a step may ask for {max(most)}"
