@@ -11,13 +11,14 @@ from thetaprime.types import PARAMS, Extent, Type
 
 # Names that the generated text itself uses where quantities are named.
 RESERVED = {
-    "Any", "Batches", "FRESH", "GradientTransformationExtraArgs", "NamedTuple", "Optimizer",
-    "ScalarOrSchedule", "ValueError", "batch", "between", "bool", "carry", "count", "dtype", "due",
-    "entries", "evaluate", "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads",
-    "hypers", "index", "init", "int", "jax", "jnp", "leaf",
-    *(f"leaf_{i}" for i in range(1, 10)), "len",
-    "math", "more", "one_turn", "otherwise", "params", "path", "paths", "problem", "range", "seed",
-    "state", "step", "structure", "t", "take", "then", "tuple", "update", "value",
+    "Any", "Batches", "FRESH", "Fused", "GradientTransformationExtraArgs", "Layout", "NamedTuple",
+    "Optimizer", "PATTERNS", "Packed", "ScalarOrSchedule", "ValueError", "accumulate", "batch",
+    "between", "bool", "carry", "count", "dataclass", "dtype", "due", "entries", "evaluate",
+    "examples", "extra", "float", "fnmatchcase", "fresh_batches", "grads", "hypers", "index",
+    "init", "int", "jax", "jnp", "layout", "leaf", *(f"leaf_{i}" for i in range(1, 10)), "len",
+    "math", "more", "one_turn", "otherwise", "pack", "params", "partial", "path", "paths",
+    "problem", "range", "seed", "shard_alike", "state", "step", "structure", "t", "take", "then",
+    "tuple", "unpack", "update", "value",
 }
 # The number of entries of the model.
 ENTRIES = "entries"

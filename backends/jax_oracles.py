@@ -214,8 +214,9 @@ def batch_text(call: Apply, writer: Writer, several: bool) -> str:
     return "batch.this" if several else "batch"
 
 
-def function_lines(asked: Questions) -> list[str]:
-    """The functions of a point and a batch that the text differentiates."""
+def function_lines(asked: Questions, place: str) -> list[str]:
+    """The functions of a point and a batch that the text differentiates; ``place`` says where the
+    tensors of the point lie."""
     lines: list[str] = []
     called = [name for name in asked.functions if name != "ell"]
     several = ["losses"] if any(n in asked.losses for n in called) else []
@@ -223,7 +224,7 @@ def function_lines(asked: Questions) -> list[str]:
         if name in asked.losses:
             body = f"return losses_of(y, batch)[{asked.losses.index(name)}]"
         else:
-            tree = "_tree(structure, y, params)"
+            tree = f"_tree({place}, y, params)"
             value = {
                 "loss": f"_loss(problem, {tree}, batch)" if asked.whole
                 else f"problem({tree}, batch)",

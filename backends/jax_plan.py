@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
+from thetaprime.backends.jax_fused import Form, form_of
 from thetaprime.backends.jax_names import lengths, python_names
 from thetaprime.backends.jax_oracles import Questions, asks_more, questions
 from thetaprime.backends.jax_walks import given, reads_of
@@ -25,7 +26,8 @@ from thetaprime.types import PER_ENTRY, Extent
 class Plan:
     """What the parts of the module are written from. ``result`` is what a step returns beside the
     state: the change of the point, or the new point where the step asks the problem itself
-    (``asked``)."""
+    (``asked``). ``form`` says in which arrays tensors are held; ``apart`` why they cannot be fused
+    where they should be."""
 
     step: Step
     result: Sym
@@ -36,6 +38,26 @@ class Plan:
     evaluate: Part | None
     averaged: Sym
     asked: Questions | None
+    form: Form = "tree"
+    apart: str = ""
+
+    @property
+    def fused(self) -> bool:
+        return self.form != "tree"
+
+    @property
+    def place(self) -> str:
+        """What says where tensors lie: the structure of the tree, or the layout of its arrays."""
+        return "layout" if self.fused else "structure"
+
+    @property
+    def made(self) -> str:
+        """The class of what the factory makes."""
+        return "Fused" if self.fused else self.base
+
+    @property
+    def base(self) -> str:
+        return "GradientTransformationExtraArgs" if self.asked is None else "Optimizer"
 
     @property
     def state_class(self) -> str:
@@ -70,7 +92,8 @@ def parameter_names(step: Step) -> dict[str, str]:
     return {h.name: names[Sym(h.name)] for h in step.hypers}
 
 
-def make_plan(step: Step) -> Plan:
+def make_plan(step: Step, fuse: bool = False) -> Plan:
+    """The plan of a module; ``fuse``: few arrays hold many tensors, where the rule can have it."""
     step = flatten(step, keep=costly)
     result = Sym(step.point, True, PER_ENTRY)
     if not asks_more(step):
@@ -98,7 +121,11 @@ def make_plan(step: Step) -> Plan:
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
     writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes),
                     views=step.views)
-    return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
+    plan = Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
+    if not fuse:
+        return plan
+    form, apart = form_of(step, asked is not None, (update, start, evaluate))
+    return replace(plan, form=form, apart=apart)
 
 
 def _functions(asked: Questions | None) -> list[str]:

@@ -11,6 +11,18 @@ from thetaprime.expr import Apply, Num, Sym, symbols
 from thetaprime.types import PER_ENTRY, Extent
 
 
+def place_line(plan: Plan, tree: str, grads: str = "") -> str:
+    """The line that finds where the tensors of a tree lie; ``grads`` may lack some of them."""
+    if plan.fused:
+        return f"layout = _layout({tree}{', ' * bool(grads)}{grads})"
+    return f"structure = _structure({grads or tree})"
+
+
+def paths_line(plan: Plan, tree: str) -> str:
+    """The line that finds the paths of tensors, or of one in each stack of them."""
+    return "paths = _first_paths(layout)" if plan.fused else f"paths = _paths({tree})"
+
+
 def columns_of(plan: Plan, first: Sym) -> list[Sym]:
     """The symbols that stand for one array per tensor before the step, the first one first."""
     step = plan.step
@@ -29,10 +41,10 @@ def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[s
     """The point and the states; those that a block or a loop hands through are missing where
     the tensors ``beside`` them are, as all is that is made of them."""
     writer = plan.writer
-    through = handed_through(plan.update) if beside is not None else set()
+    through = handed_through(plan.update) if beside is not None and not plan.fused else set()
 
     def tensors(symbol: Sym, tree: str, helper: str = "_tensors") -> str:
-        text = f"{helper}(structure, {tree})"
+        text = f"{helper}({plan.place}, {tree})"
         if beside is not None and symbol in through:
             text = f"_beside({writer.name(beside)}, {text})"
         return f"{writer.name(symbol)} = {text}"
@@ -48,6 +60,7 @@ def state_lines(plan: Plan, used: set[Sym], beside: Sym | None = None) -> list[s
         wide = "" if state.storage is None else ".astype(dtype)"
         lines.append(f"{name} = state.{name}{wide}" if scalar
                      else tensors(Sym(state.name), f"state.{name}",
+                                  "_held" if plan.fused else
                                   "_families" if plan.family(state) else "_tensors"))
     return lines
 

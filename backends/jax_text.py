@@ -10,6 +10,8 @@ import re
 from thetaprime.backends import draws
 from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
+from thetaprime.backends.jax_fused import Form
+from thetaprime.backends.jax_fused_text import fused_helpers
 
 IMPORTS = '''
 from collections.abc import Callable
@@ -220,13 +222,14 @@ def _copy(params):
 ''',
     "_full": '''
 def _full(params, value, *axes):
-    """`value` in the shape and dtype of each parameter, after `axes`."""
+    """`value` in the shape, dtype and sharding of each parameter, after `axes`."""
 
     def full(p):
         dtype = jnp.result_type(p)
         pair = jnp.iscomplexobj(p)
         a = jnp.full_like(p, value * (1 + 1j) if pair else value, dtype=dtype)
-        return jnp.broadcast_to(a, (*axes, *a.shape)) if axes else a
+        shape = (*axes, *jnp.shape(p))
+        return shard_alike(jnp.broadcast_to(a, shape), jnp.broadcast_to(p, shape))[0]
 
     return jax.tree.map(full, params)
 ''',
@@ -277,15 +280,19 @@ def _shifted(window, value, axis=0):
 }
 
 
-def helpers_for(code: str, turns: bool = False) -> list[str]:
+def helpers_for(
+    code: str, turns: bool = False, form: Form = "tree", by_path: bool = False
+) -> list[str]:
     """The texts of the helpers that ``code`` calls, and of those that they call, in order;
-    ``turns``: draws stand in loops."""
+    ``turns``: draws stand in loops; ``form``: the arrays in which tensors are held, ``by_path``:
+    told apart by their paths."""
     recipe = draws.helpers("jnp", turns)
-    known = {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}
+    known = {**_HELPERS, **fused_helpers(form, by_path),
+             **{name: f"\n{text}\n" for name, text in recipe.items()}}
     wanted: set[str] = set()
     todo = [code]
     while todo:
-        called = set(re.findall(r"\b_[a-z_]+(?=\()", todo.pop())) & known.keys() - wanted
+        called = set(re.findall(r"(?<![\w.])_[a-z_]+", todo.pop())) & known.keys() - wanted
         wanted |= called
         todo += [known[name] for name in called]
     return [text.strip("\n") for name, text in known.items() if name in wanted]

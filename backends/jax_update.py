@@ -15,6 +15,8 @@ from thetaprime.backends.jax_setup import (
     entries_line,
     hyper_lines,
     needed_by,
+    paths_line,
+    place_line,
     state_lines,
 )
 from thetaprime.backends.jax_signature import compute_defaults, parameters
@@ -42,8 +44,10 @@ def _fields(plan: Plan) -> tuple[str, list[str]]:
             key = f"seed, 0x{name_hash(f'{state.name} stored'):08X}, count"
             new = f"_by_chance({key}, ({new},))[0]" if scalar else f"_by_chance({key}, {new})"
         if symbol in made or symbol.name != state.name:
+            helper = "_holding" if plan.fused else (
+                "_family_tree" if plan.family(state) else "_tree")
             value = f"_stored({new}, {old})" if scalar else (
-                f"{'_family_tree' if plan.family(state) else '_tree'}(structure, {new}, {old})")
+                f"{helper}({plan.place}, {new}, {old})")
         fields.append(f"{writer.name(Sym(state.name))}={value}")
     return writer.name(result), fields
 
@@ -53,15 +57,15 @@ def _update(plan: Plan) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
     scene = Scene(replace(writer, like=gradient), tuple(columns_of(plan, gradient)),
-                  sparse=True)
+                  sparse=True, place=plan.place)
     body = [
         *walks(plan.update.segments, plan.update.results, scene),
-        f"return _tree(structure, {result}, grads), {plan.state_class}(",
+        f"return _tree({plan.place}, {result}, grads), {plan.state_class}(",
         *(f"    {f}," for f in fields), ")",
     ]
     used = used_in(plan.update)
     loss = Sym("loss") in used
-    point = Sym(step.point) in used
+    point = plan.fused or Sym(step.point) in used
     keyword = ", *, value: Any = None" if loss else ""
     arguments = f"grads: Any, state: {plan.state_class}, params: Any = None{keyword}, **extra: Any"
     if len(arguments) > WIDTH - 12:
@@ -80,13 +84,13 @@ def _update(plan: Plan) -> list[str]:
         lines += ["    if value is None:",
                   f'        raise ValueError("{plan.factory} needs the loss: '
                   'update(grads, state, params, value=loss)")']
-    setup = ["structure = _structure(grads)", "dtype = _scalar_dtype(grads)",
+    setup = [place_line(plan, "params", "grads"), "dtype = _scalar_dtype(grads)",
              entries_line("grads")]
     setup += hyper_lines(plan, used, "state.count") + _COUNT
     if loss:
         setup.append(f"{writer.name(Sym('loss'))} = jnp.asarray(value, dtype)")
-    setup.append(f"{writer.name(gradient)} = _tensors(structure, grads)")
-    setup += [*state_lines(plan, used, beside=gradient), "paths = _paths(grads)"]
+    setup.append(f"{writer.name(gradient)} = _tensors({plan.place}, grads)")
+    setup += [*state_lines(plan, used, beside=gradient), paths_line(plan, "grads")]
     return lines + indented(needed_by(setup, body))
 
 
@@ -99,11 +103,11 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
     columns = [point, *(s for s in columns_of(plan, point) if s != point), gradient]
-    scene = Scene(replace(writer, like=point), tuple(columns), asked.batches)
+    scene = Scene(replace(writer, like=point), tuple(columns), asked.batches, place=plan.place)
     body = [
-        *function_lines(asked), *_at_point(plan, asked),
+        *function_lines(asked, plan.place), *_at_point(plan, asked),
         *walks(plan.update.segments, plan.update.results, scene),
-        f"return _tree(structure, {result}, params), {plan.state_class}(",
+        f"return _tree({plan.place}, {result}, params), {plan.state_class}(",
         *(f"    {f}," for f in fields), ")",
     ]
     batch = "Batches" if asked.batches else "Any"
@@ -116,10 +120,10 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     ]
     used = used_in(plan.update) | {point}
     sample = "batch.this" if asked.batches else "batch"
-    setup = ["structure = _structure(params)", "dtype = _scalar_dtype(params)",
+    setup = [place_line(plan, "params"), "dtype = _scalar_dtype(params)",
              entries_line("params"), *hyper_lines(plan, used, "state.count"), *_COUNT,
              f"examples = jax.tree.leaves({sample})[0].shape[0]", *state_lines(plan, used),
-             "paths = _paths(params)"]
+             paths_line(plan, "params")]
     return lines + indented(needed_by(setup, body))
 
 

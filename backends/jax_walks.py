@@ -27,12 +27,14 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 class Scene:
     """What the lines are written for: ``lists`` are the symbols that stand for one array of each
     tensor, the one in whose shape they all are first; ``several``: the step sees several
-    batches; ``sparse``: of some tensors the first one is missing, but others are not."""
+    batches; ``sparse``: of some tensors the first one is missing, but others are not; ``place``:
+    what says where tensors lie."""
 
     writer: Writer
     lists: tuple[Sym, ...]
     several: bool = False
     sparse: bool = False
+    place: str = "structure"
 
 
 def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> list[str]:
@@ -145,7 +147,7 @@ def _walk(
     name: str, stage: Phase, wanted: Sequence[Sym], later: set[Sym], scene: Scene
 ) -> list[str]:
     """The function of one tensor, its call for all of them, and what they contribute together."""
-    writer = scene.writer
+    writer, fused = scene.writer, scene.place == "layout"
     inner = (*stage.leaves, *stage.partials)
     own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
     read = {s for statement in inner for s in free(statement)}
@@ -159,10 +161,10 @@ def _walk(
     columns = list(arguments)
     if any(isinstance(s, Draw) and _varies(s.target) for s in statements(stage.leaves)):
         arguments.append("index")
-        columns.append("range(structure.num_leaves)")
+        columns.append("_indices(layout)" if fused else "range(structure.num_leaves)")
     if any("fnmatchcase(path" in line for line in body):
         arguments.append("path")
-        columns.append("paths")
+        columns.append("paths=paths" if fused else "paths")
     out = ", ".join(writer.name(s) for s in results)
     left = out if len(results) > 1 else f"({out},)"
     call = f"_each({name}, {len(results)}, {', '.join(columns)})"

@@ -13,26 +13,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pages import CORES, machine, write_head
 
 HYPERS = {"lr": 1e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "wd": 1e-2}
 LR, B1, B2, EPS, WD = HYPERS.values()
 BYTES = 4*7  # of one parameter, that one step of AdamW reads or writes in float32
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 REST = 0.005  # seconds before each step
 # (tensors, entries of each)
 CASES = ((1, 10_000_000), (1000, 1000), (1000, 100))
@@ -171,20 +167,6 @@ def measure(count: int, size: int, rounds: int) -> dict[str, list[float]]:
     return seconds
 
 
-def machine() -> dict[str, Any]:
-    """When and where this was measured."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines()
-             if line.startswith("model name")] if info.exists() else [platform.processor()]
-    versions = {}
-    for package in ("numpy", "numba", "jax", "optax", "torch"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return {"date": time.strftime("%Y-%m-%d"), "cpu": names[0], "cores": CORES,
-            "python": platform.python_version(), "versions": versions,
-            "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None}
-
-
 def table(case: dict[str, Any]) -> list[str]:
     """The rows of one case, in Markdown."""
     seconds = case["seconds"]
@@ -245,7 +227,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the tables as Markdown")
     options = parser.parse_args()
-    here, cases = machine(), []
+    here, cases = machine("numpy", "numba", "jax", "optax", "torch"), []
     for count, size in CASES:
         case = {"tensors": count, "entries": size, "seconds": measure(count, size, options.rounds)}
         cases.append(case)
@@ -255,7 +237,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
     if options.page:
-        options.page.write_text(page(report), "utf-8")
+        write_head(options.page, page(report))
 
 
 if __name__ == "__main__":

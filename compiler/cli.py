@@ -211,8 +211,10 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
+@click.option("--fuse", type=click.Choice(["flat"]), help="For jax: many tensors in few arrays.")
 def compile_spec(
-    spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str], force: bool
+    spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str],
+    force: bool, fuse: str | None,
 ) -> None:
     """Write the program of a spec, as text that needs only jax or only numpy (and numba)."""
     from thetaprime.files import guard_program
@@ -223,7 +225,7 @@ def compile_spec(
         guard_program(output, force)
     refuse_wrong(optimizer)
     (hypers,) = assign(parse_settings(settings), [(spec, optimizer)])
-    text = _program(optimizer, target, engine, hypers)
+    text = _program(optimizer, target, engine, fuse, hypers)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -240,13 +242,15 @@ def refuse_wrong(optimizer: Optimizer) -> None:
         click.echo(f"{render(diagnostic)}\n", err=True)
 
 
-def _program(optimizer: Optimizer, target: Any, engine: Any, hypers: dict[str, Any]) -> str:
+def _program(
+    optimizer: Optimizer, target: Any, engine: Any, fuse: Any, hypers: dict[str, Any]
+) -> str:
     """The text of the program with these hyperparameters for its defaults."""
     from thetaprime.engines import emitter
     from thetaprime.usage import with_defaults
 
     choices, values = optimizer.split(hypers)
-    return emitter(target, engine)(with_defaults(optimizer.step(**choices), values))
+    return emitter(target, engine, fuse)(with_defaults(optimizer.step(**choices), values))
 
 
 @cli.command()

@@ -14,7 +14,7 @@ from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
-from thetaprime.engines import Engine, Target, emitter, require
+from thetaprime.engines import Engine, Fuse, Target, emitter, require
 from thetaprime.few_bits import Conditions
 from thetaprime.flat import Flat
 from thetaprime.ir import Hyper, Step
@@ -155,23 +155,38 @@ class Optimizer:
             return Report(self.source, (*found, *error.diagnostics))
         return Report(self.source, (*found, *refutations(judged)), tuple(judged))
 
-    def code(self, target: Target, *, engine: Engine = "numpy", **choices: Any) -> str:
+    def code(
+        self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
+    ) -> str:
         """The text of a program for "jax" or "numpy"; what compiles the loops of the latter is its
-        engine."""
+        engine. ``fuse="flat"``: a JAX program that holds many tensors in few arrays."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
-        emit = emitter(target, engine)
+        emit = emitter(target, engine, fuse)
         return emit(self.step(**self._by_name(choices)[0]))
 
-    def to_jax(self, **hypers: Any) -> Any:
+    def to_jax(
+        self, *, fuse: Fuse | None = None, shard_state: tuple[Any, str] | None = None, **hypers: Any
+    ) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
-        ecosystem's, numbers, arrays or schedules. Raises CallError, SpecError."""
+        ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays.
+        ``shard_state=(mesh, axis)``: the state is cut over the devices along an axis of a mesh, on
+        all of which the parameters are whole. Raises CallError, SpecError."""
         from thetaprime.backends.to_jax import factory_name, parameter_names
 
         choices, values = self.split(hypers)
         names = parameter_names(self.step(**choices))
-        factory = getattr(self.module("jax", **choices), factory_name(self.name))
-        return factory(**{names.get(n, n): v for n, v in values.items()})
+        factory = getattr(self.module("jax", fuse=fuse, **choices), factory_name(self.name))
+        made = factory(**{names.get(n, n): v for n, v in values.items()})
+        if shard_state is None:
+            return made
+        mesh, axis = shard_state
+        if axis not in mesh.shape:
+            raise CallError("wrong-call", f"the mesh has no axis `{axis}`",
+                            f"it has {', '.join(mesh.shape)}")
+        from thetaprime.backends.jax_sharding import spread
+
+        return spread(made, mesh, axis)
 
     def to_numpy(self, *, engine: Engine = "numpy", threads: int | None = None, **hypers: Any
                  ) -> NumpyOptimizer:
@@ -189,12 +204,14 @@ class Optimizer:
         return NumpyOptimizer(self.module("numpy", engine=engine, **choices),
                               {names.get(n, n): v for n, v in values.items()}, threads)
 
-    def module(self, target: Target, *, engine: Engine = "numpy", **choices: Any) -> ModuleType:
+    def module(
+        self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
+    ) -> ModuleType:
         """The program, loaded."""
         from thetaprime.backends.module import load as execute
 
-        kind = target if engine == "numpy" else f"{target}_{engine}"
-        text = self.code(target, engine=engine, **choices)
+        kind = f"{target}_{fuse or engine}" if fuse or engine != "numpy" else target
+        text = self.code(target, engine=engine, fuse=fuse, **choices)
         return execute(text, f"thetaprime_{kind}_{self.name}")
 
     def split(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,6 +7,7 @@ all data.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -89,13 +90,16 @@ def run_numpy(spec: Any, steps: int = STEPS, evaluate: bool = False, **hypers: A
     return history
 
 
-def run_jax(spec: Any, steps: int = STEPS, **hypers: Any) -> list[Tree]:
-    """The same by the JAX program."""
+def run_jax(
+    spec: Any, steps: int = STEPS, placed: Callable[[Any], Any] = lambda tree: tree,
+    options: Mapping[str, Any] | None = None, **hypers: Any,
+) -> list[Tree]:
+    """The same by the JAX program, made with ``options``, where ``placed`` puts the parameters."""
     optimizer = load(spec)
     step, _ = _step(spec, hypers)
     with jax.enable_x64(True):
-        transform = optimizer.to_jax(**hypers)
-        params = jax.tree.map(jax.numpy.asarray, LEAVES)
+        transform = optimizer.to_jax(**(options or {}), **hypers)
+        params = placed(jax.tree.map(jax.numpy.asarray, LEAVES))
         state = transform.init(params)
         asking = asks_more(step)
         # Where the loss is all that a rule needs, it is given a loss function.

@@ -88,3 +88,27 @@ def test_the_commands_that_are_shown_exist() -> None:
 
     shown = set(re.findall(r"^    thetaprime (\w+)", README, re.M))
     assert shown == set(cli.commands) - {"new"}
+
+
+def test_the_loop_of_few_arrays_that_are_donated_works() -> None:
+    """It takes the steps of a plain loop, and the old arrays are gone."""
+    (shown,) = [text for _, text in FOUND if "donate_argnums" in text]
+    tree = {"w": jnp.ones((2, 3)), "b": jnp.arange(3.0)}
+
+    def loss_fn(params: Any, batch: Any) -> Any:
+        return jnp.sum((batch @ params["w"] + params["b"]) ** 2)
+
+    found: dict[str, Any] = {"params": tree, "loss_fn": loss_fn}
+    exec(shown, found)
+    batch = jnp.ones((4, 2))
+    before = found["params"]
+    params, state = found["step"](before, found["state"], batch)
+    params, state = found["step"](params, state, batch)
+    assert all(a.is_deleted() for a in jax.tree.leaves(before))
+    plain = tp.load("adamw").to_jax(lr=3e-4)
+    kept = plain.init(tree)
+    for _ in range(2):
+        change, kept = plain.update(jax.grad(loss_fn)(tree, batch), kept, tree)
+        tree = jax.tree.map(jnp.add, tree, change)
+    for name, expected in tree.items():
+        np.testing.assert_allclose(found["tx"].unpack(params)[name], expected, rtol=1e-6)
