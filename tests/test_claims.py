@@ -82,7 +82,6 @@ def test_is_proved(claim: str) -> None:
     "norm(m + g over model) = norm(m over model) + norm(g over model)",
     "sign(m*g) = sign(m)",
     "m' = 0 when g = 0",
-    "x' = x when g = 0 and v = 0",
     "at most 0 gradients",
     "invariant under rotation",
 ])
