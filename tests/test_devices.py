@@ -118,7 +118,6 @@ def test_a_state_that_is_cut_takes_an_eighth_of_every_device() -> None:
 
 def page_module() -> Any:
     """The script that writes the arithmetic of docs/devices.md."""
-    pytest.importorskip("thetaprime.cost")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / "benchmarks"))
         return runpy.run_path(str(ROOT / "benchmarks/devices.py"))

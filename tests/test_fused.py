@@ -30,7 +30,7 @@ from thetaprime.pipeline import compile_text
 
 GOLDEN = Path(__file__).parent / "golden"
 # One for each form and each way to be told apart.
-FAST = ("adamw", "adamw-clip-norm", "aggmo", "lamb", "muon", "adafactor", "sm3", "dog")
+FAST = ("adamw", "adamw-clip-norm", "aggmo", "lamb", "muon", "adafactor", "sm3", "dog", "adam-mini")
 MATRICES = ((3, 4), (3, 4), (3, 4), (4, 4))
 TENSORS = ((3, 4), (4,), (3, 4), (4,), (2, 3, 2), (2, 3, 2), (), ())
 
