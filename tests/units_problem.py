@@ -77,6 +77,13 @@ class Scaled:
         second = (w * (j @ flat)) @ j + 0.4 * (w * o * (a @ flat)) @ a
         return self._like(x, self.loss_scale / self.point_scale**2 * second)
 
+    def hess(self, x: Tensors, batch: int, name: str = "") -> Any:
+        """The columns H e for each entry of all tensors in one row."""
+        size = sum(p.size for p in x)
+        columns = [self._entries(self.hvp(x, self._like(x, e), batch, name))
+                   for e in np.identity(size)]
+        return np.stack(columns, 1)
+
     def slope(self, x: Tensors, v: Tensors, batch: int, name: str = "") -> Any:
         """gradient.v."""
         return self._entries(self.grad(x, batch, name)) @ self._entries(v)
