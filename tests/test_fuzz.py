@@ -27,7 +27,7 @@ from thetaprime.source import Source
 
 QUICK = settings(deadline=None, max_examples=150,
                  suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-SECONDS = 5.0
+SECONDS = 120.0
 TEXTS = [entry.read_text("utf-8") for entry in shipped().values()]
 BAD = [p.read_text("utf-8") for p in sorted((Path(__file__).parent / "bad").glob("*.opt"))]
 TOKEN = re.compile(r"\w+|[ \t]+|\n[ \t]*|.", re.DOTALL)
