@@ -115,7 +115,8 @@ def _largest(frames: list[Frame], name: str) -> float:
     """The largest change of an entry in one step."""
     pairs = ((a, b) for one, other in pairwise(frames)
              for a, b in zip(_arrays(one, name), _arrays(other, name), strict=True))
-    return max((float(np.max(np.abs(b - a), initial=0.0)) for a, b in pairs), default=0.0)
+    with np.errstate(all="ignore"):  # inf - inf: an overflow, told by its own message
+        return max((float(np.max(np.abs(b - a), initial=0.0)) for a, b in pairs), default=0.0)
 
 
 def _relative(before: list[Any], after: list[Any]) -> float:
