@@ -58,6 +58,10 @@ ASKING_CODES: dict[str, Code] = {
         "a search that runs out cannot give `{name}`", "not one of `last`, `hold`",
         ("`on exhaustion last`, `on exhaustion hold`, or values: `on exhaustion s = 0`",),
         reason="`last` is what was tried last, `hold` leaves everything as it was."),
+    "window-lengths": Code(
+        "the windows of a spec keep equally many values", "{given} here, {wanted} before",
+        ("give both the longer length, and weigh what is too old by 0",),
+        reason="All windows lie along one axis, `window`, so that they can be read side by side."),
     "store-what": Code(
         "`numerics` stores states, and `{name}` is none", "not a state",
         ("`store m as bfloat16`, where `state m = 0`",),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 from thetaprime.diagnostics import report
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
 from thetaprime.flat import Flat, Part
 from thetaprime.ir import Range
+from thetaprime.lengths import WINDOW, check_batches, check_lengths, windows
 from thetaprime.separate import separated
 from thetaprime.shapes import add_block, add_row, is_matrix, read_matrix, top_view
 from thetaprime.source import NO_SOURCE, NOWHERE, Source, Span
@@ -31,7 +31,6 @@ from thetaprime.syntax import (
     HyperLine,
     IfBlock,
     Interval,
-    Item,
     LoopBlock,
     Losses,
     Many,
@@ -55,7 +54,6 @@ _EXTENTS = {"scalar": Extent.SCALAR, "per tensor": Extent.TENSOR, "per entry": E
 
 
 LONGEST_AXIS = 1000
-WINDOW = "window"
 # Axes of what oracles give, whose lengths only the problem knows.
 _ASKED_AXES = {PARAMS: {"hess", "flat", "unflat"}, "examples": {"rows"},
                "outputs": {"out", "push", "pull", "dell", "hess_ell"}}
@@ -115,8 +113,8 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
             case Losses((name,), str(length)):
                 tables.tasks = name
                 tables.axes[name] = int(length) if length.isdigit() else length
-    for name, length in _windows([p.item for p in parts]):
-        tables.windows |= {name}
+    for state, length in windows(tuple(p.item for p in parts)):
+        tables.windows |= {state.name}
         tables.axes[WINDOW] = int(length) if length.isdigit() else length
     seen.setdefault(tables.parameter, (NO_SOURCE, NOWHERE))
     top_view(tables, parts)
@@ -158,24 +156,9 @@ def collect(flat: Flat, prelude: tuple[tuple[Function, Source], ...]) -> Tables:
                     if asked & ops and axis not in tables.axes}
     add_row(tables, bool(asked & _ASKED_AXES[PARAMS]))
     _axis_lengths(tables)
-    whole = {n for n, info in tables.hypers.items() if info.type.kind == "int"}
-    for name, places in tables.axes.items():
-        if not places or (isinstance(places, str) and places not in {*whole, name}):
-            for part in flat.parts:
-                if isinstance(part.item, AxisDecl) and part.item.name == name:
-                    tables.problems.append(report("axis-without-list", part.source,
-                                                  name_span(part.item, part.source), name=name))
+    tables.problems += check_lengths(tables, flat.parts)
+    tables.problems += [d for part in flat.parts for d in check_batches(part.item, part.source)]
     return tables
-
-
-def _windows(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
-    """The states that keep last values, and how many."""
-    for item in items:
-        match item:
-            case StateDecl(name, TypeName(base, (length,))) if base.split()[-1] == WINDOW:
-                yield name, length
-            case CaseBlock(_, inner) | ForAxis(_, _, inner):
-                yield from _windows(inner)
 
 
 def _axis_length(tables: Tables, axis: AxisDecl, source: Source) -> int | str:

@@ -16,8 +16,10 @@ from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols,
 from thetaprime.hold import held
 from thetaprime.ir import Draw, Equation, First, Statement
 from thetaprime.loops import Loops
+from thetaprime.ops import ORACLES
 from thetaprime.oracles import FULL, Asking, Scope
 from thetaprime.program import Program, RawState
+from thetaprime.render import spec_text
 from thetaprime.scopes import outputs
 from thetaprime.source import Source
 from thetaprime.statements import TOP, Ready, lowered
@@ -210,6 +212,9 @@ def _train(program: Program, tables: Tables, ready: Ready) -> None:
             after[symbol] = Apply("+", (symbol, Num("1")), span=symbol.span)
         elif symbol.name not in (*tables.hypers, *constants):
             program.problems.append(report("train-reads", source, symbol.span, name=str(symbol)))
+    program.problems += [
+        report("train-reads", source, node.span, name=spec_text(node)) for node in walk(value)
+        if isinstance(node, Apply) and node.op in ORACLES]
     program.states.append(RawState(tables.parameter, PER_ENTRY, Sym(tables.point), False, False,
                                    train.span, source))
     target = Sym(tables.point, True, span=train.span)

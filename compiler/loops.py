@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from thetaprime.collect import WINDOW
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Carry, Draw, Equation, Loop, Statement
+from thetaprime.lengths import WINDOW
 from thetaprime.oracles import Fresh, Scope
 from thetaprime.scopes import outputs, renamed
 from thetaprime.source import Source

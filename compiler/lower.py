@@ -204,7 +204,7 @@ def _infer(
         value, source = program.evaluate
         evaluate = typing.into(PER_ENTRY, typing.infer(value, source), source)
         typing.fits("eval", PER_ENTRY, evaluate, source)
-    _stop(typing.problems)
+    _stop([*tables.problems, *typing.problems])
     warnings = (*typing.warnings, *_wide_states(program.states, small, typing),
                 *_frozen(states, hypers))
     return _Typed(body, states, evaluate, warnings)

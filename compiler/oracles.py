@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from thetaprime.collect import WINDOW
 from thetaprime.diagnostics import Diagnostic, closest, report
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite
+from thetaprime.lengths import WINDOW
 from thetaprime.ops import ORACLES
 from thetaprime.source import Source, Span
 

@@ -252,7 +252,7 @@ def add_row(tables: Tables, asked: bool) -> None:
         named = (kind for declared, _ in tables.states.values() if (kind := declared.type))
         if any(PARAMS in kind.axes for kind in named):
             tables.axes[PARAMS] = PARAMS
-    elif asked and (PARAMS in tables.seen or tables.axes[PARAMS] != PARAMS):
+    elif asked and (PARAMS in {*tables.seen, *tables.hypers} or tables.axes[PARAMS] != PARAMS):
         part = next((p for p in tables.flat.parts if PARAMS in p.source.text), tables.flat.parts[0])
         at = part.source.text.find(PARAMS, part.item.span.start)
         span = Span(at, at + len(PARAMS)) if at >= 0 else part.item.span

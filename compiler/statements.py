@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from thetaprime.axes import fold_axes, over_axes, several
+from thetaprime.check.names import bad_call
 from thetaprime.collect import constant, read_type
 from thetaprime.decide import FALSE, TRUE
 from thetaprime.diagnostics import report
@@ -64,6 +65,9 @@ def lowered(
                 return loops.permutation(target, call, source)
             program.draw_types[target] = read_type(tables, kind, source, PER_ENTRY)
             if call.op == "sphere":
+                if call.args:
+                    program.problems.append(bad_call("sphere", (0, 0), len(call.args), source,
+                                                     value.span, "sphere"))
                 return _on_sphere(target, Sym(loops.fresh_name(f"{name}_normal"), span=span),
                                   source, program)
             return [Draw(target, call.op, call.args, source)]  # type: ignore[arg-type]

@@ -311,3 +311,18 @@ def test_a_search_gives_out_what_a_loop_inside_of_it_found() -> None:
   x' = x + d
 """)
     np.testing.assert_allclose(x, POINT - 2 * 0.25 * gradient(POINT, 1), rtol=1e-14)
+
+
+class One(Shifted):
+    """One loss, as a family."""
+
+    def grads(self, x: list[Any], batch: float) -> list[Any]:
+        return [self.grad(x, batch)[0][None]]
+
+
+def test_the_number_of_losses_may_be_written_in_the_spec() -> None:
+    (x,) = _step("""optimizer A
+  losses tasks[1]
+  x' = x - 0.1*sum(grads(x) over tasks)
+""", problem=One())
+    np.testing.assert_allclose(x, POINT - 0.1 * (H @ (POINT - 1)), rtol=1e-14)

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 from thetaprime.check.names import check_symbols
 from thetaprime.diagnostics import Diagnostic, report
-from thetaprime.expr import Expr, Sym, symbols, walk
+from thetaprime.expr import Apply, Expr, Sym, symbols, walk
 from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ops import ORACLES
 from thetaprime.program import Program
+from thetaprime.render import spec_text
 from thetaprime.scopes import outputs, surely
 from thetaprime.source import Source
 from thetaprime.syntax import Change, Fact, StateDecl
@@ -149,6 +151,10 @@ def check_evaluate(tables: Tables, program: Program) -> Iterator[Diagnostic]:
                     "`eval` reads the parameter, states and hyperparameters, as they are after "
                     "the step")
             yield report("eval-reads", source, node.span, name=str(node), hints=(hint,))
+    for asked in walk(value):
+        if isinstance(asked, Apply) and asked.op in ORACLES:
+            yield report("eval-reads", source, asked.span, name=spec_text(asked),
+                         hints=("keep it in a state, and let `eval` read the state",))
 
 
 def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
