@@ -98,7 +98,7 @@ def list_specs() -> None:
 
 @cli.command()
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("--explain", metavar="CODE", help="Say what the message CODE is about, and why.")
+@click.option("--explain", metavar="CODE", help="Say what the message CODE is about, with an example.")
 @click.option("--dtype", "dtypes", type=DTYPE, multiple=True, default=("float32",),
               help="Of the parameters: what its rounding loses. May be repeated.")
 @click.option("--gradients", type=sizes, default="1e-7..1e4", show_default=True,

@@ -131,6 +131,10 @@ def _needs(step: Step) -> Iterator[tuple[str, ...]]:
     if not asks_more(step):
         yield ("loss value", "of this step's batch" if "loss" in read else "not read")
     yield ("draws", "random numbers from a seed" if draws(step) else "none")
+    from thetaprime.claims.decay import decay_text, decays
+
+    for number, decay in enumerate(decays(step)):
+        yield ("" if number else "weight decay", decay_text(decay, step.point))
 
 
 def reads_point(step: Step) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
@@ -26,6 +27,7 @@ from thetaprime.arguments import CallError, draws, taken
 from thetaprime.collect import constant
 from thetaprime.diagnostics import SpecError, closest
 from thetaprime.expr import Apply, Expr, Num
+from thetaprime.fixes import example
 from thetaprime.ir import Step
 from thetaprime.library import key
 from thetaprime.messages import CODES
@@ -94,14 +96,18 @@ def internal(error: Exception, given: Sequence[str]) -> str:
 
 
 def explained(code: str) -> str:
-    """What the message of a code is about, and why. Raises CallError for an unknown one."""
+    """What the message of a code is about, why, and an example with its correction. Raises CallError for an unknown one."""
     if code not in CODES:
         near = closest(code, list(CODES))
         raise CallError("unknown-code", f"no message has the code `{code}`",
                          f"did you mean `{near}`?" if near else
                          "a code stands in brackets, as in `error[needs-over]`")
     row = CODES[code]
-    return f"{row.severity}[{code}]\n\n{row.reason}"
+    text = f"{row.severity}[{code}]\n\n{fill(row.reason, 80)}"
+    shown = example(code)
+    if shown is None:
+        return text
+    return f"{text}\n\nFor example, with - as it is and + as it should be:\n\n{shown.text.rstrip()}"
 
 
 # What is imported -> what to install for it.

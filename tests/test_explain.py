@@ -1,0 +1,63 @@
+"""`check --explain CODE`: each message with a wrong spec and its correction, both as they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli_calls import Call, call, folder
+from thetaprime.claims.kept import refutations, verdicts
+from thetaprime.diagnostics import Diagnostic
+from thetaprime.few_bits import Conditions
+from thetaprime.fixes import BOTH, RIGHT, WRONG, example
+from thetaprime.messages import CODES
+from thetaprime.pipeline import check, checked
+from thetaprime.source import Source
+
+__all__ = ["call", "folder"]  # fixtures
+
+FOLDER = Path(__file__).parent.parent / "compiler" / "examples"
+FILES = sorted(path.stem for path in FOLDER.glob("*.diff"))
+# Messages that still lack an example; this set only shrinks.
+WITHOUT: set[str] = set()
+
+
+def found(text: str) -> list[Diagnostic]:
+    source = Source("example.opt", text)
+    asked = re.match(r"# dtype (\w+)", text)
+    told = check(source, [Conditions(asked[1])] if asked else [Conditions()])
+    if any(d.severity == "error" for d in told) or "\n  claim " not in text:
+        return told
+    return [*told, *refutations(verdicts(checked(source)))]
+
+
+@pytest.mark.parametrize("code", FILES)
+def test_the_wrong_one_has_the_message_and_the_right_one_no_error(code: str) -> None:
+    shown = example(code)
+    assert shown is not None
+    assert found(shown.wrong)[0].code == code
+    left = found(shown.right)
+    assert code not in [d.code for d in left]
+    assert not [d.code for d in left if d.severity == "error"]
+
+
+def test_every_code_has_an_example_but_those_that_wait() -> None:
+    assert set(CODES) - set(FILES) == WITHOUT
+    assert set(FILES) <= set(CODES)
+
+
+@pytest.mark.parametrize("code", FILES)
+def test_an_example_is_short_and_differs(code: str) -> None:
+    lines = (FOLDER / f"{code}.diff").read_text("utf-8").splitlines()
+    assert len(lines) <= 16
+    assert {line[:2] for line in lines} <= {WRONG, RIGHT, BOTH}
+    assert {WRONG, RIGHT} & {line[:2] for line in lines}
+
+
+def test_the_command_shows_it(call: Call) -> None:
+    done = call("check", "--explain", "uphill")
+    assert done.code == 0
+    assert done.out.startswith("error[uphill]\n\nA sign slip is the commonest bug of all")
+    assert done.out.endswith("-   x' = x + lr*g\n+   x' = x - lr*g\n")
