@@ -50,7 +50,7 @@ def attack(
 ) -> Counterexample | Tested:
     """A counterexample, or the number of points at which the claim held."""
     points = 0
-    for trial in _trials(question, count, seed):
+    for trial in sampled(question, count, seed):
         found = judge(question, trial)
         if isinstance(found, Counterexample):
             return shrunk(question.step, found, lambda t: judge(question, t))
@@ -58,7 +58,7 @@ def attack(
     return Tested(points)
 
 
-def _trials(question: Question, count: int, seed: int) -> Iterator[Trial]:
+def sampled(question: Question, count: int, seed: int) -> Iterator[Trial]:
     step = question.step
     hypers = {h.name for h in step.hypers}
     fixed: dict[str, Any] = {}

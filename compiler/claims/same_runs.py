@@ -64,21 +64,24 @@ def valued(expr: Expr, known: Mapping[Sym, Any]) -> Any:
 
 def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
     """Whether the changes of an invariance change the iterates."""
+    other = changed(question, trial)
+    if other is None:
+        return 0
     step = question.step
-    gradients, point = trial.gradients, trial.point
+    return _parted(question, trial, run(step, trial), run(step, other), step.point)
+
+
+def changed(question: Question, trial: Trial) -> Trial | None:
+    """A trial after the changes of an invariance, where they are of gradients alone."""
+    step, gradients = question.step, trial.gradients
     for target, expr in question.changes:
         new = {s for s in symbols(expr) if s.name not in (step.point, step.gradient, target.name)}
         known = dict.fromkeys(new, SCALE)
         if target.name == step.gradient:
             gradients = tuple(tuple(_each(a, target, expr, known) for a in g) for g in gradients)
-        elif target.name == step.point:
-            point = tuple(_each(a, target, expr, known) for a in point)
         else:
-            return 0
-    other = replace(trial, gradients=gradients, point=point)
-    if point is not trial.point:
-        return 0
-    return _parted(question, trial, run(step, trial), run(step, other), step.point)
+            return None
+    return replace(trial, gradients=gradients)
 
 
 def _each(array: Any, target: Sym, expr: Expr, known: Mapping[Sym, Any]) -> Any:
