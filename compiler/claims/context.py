@@ -78,7 +78,9 @@ class Context:
         own = self.ranges.get(atom, ANYWHERE)
         if atom in self.slacks:
             return both(own, ABOVE)
-        return both(own, span_of(self.algebra.known_atom(atom).interval))
+        known = self.algebra.known_atom(atom).interval
+        self.book.used[Poly(letter(atom))] = known
+        return both(own, span_of(known))
 
     def varies(self, terms: Terms) -> frozenset[str]:
         """Along what a polynomial varies."""

@@ -18,7 +18,7 @@ from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.polynomials import Monomial, Poly, Ratio
 from thetaprime.claims.same_runs import SCALE
 from thetaprime.evaluate import Run
-from thetaprime.expr import Expr, Sym
+from thetaprime.expr import Expr, Num, Sym
 from thetaprime.intervals import Interval
 from thetaprime.ir import Equation, Step, statements
 from thetaprime.numbers import Field
@@ -44,7 +44,8 @@ class Place:
     run: Run
     beside: Run | None
     axes: tuple[str, ...]
-    kept: dict[tuple[tuple[object, ...], int], Any] = field(default_factory=dict)
+    types: tuple[Mapping[Sym, Type], ...]
+    kept: dict[tuple[int, int, int], Any] = field(default_factory=dict)
 
     def ratio(self, found: Ratio, leaf: int, algebra: Algebra) -> tuple[Any, Any]:
         """The value of a quotient, and the size of the terms that it is made of."""
@@ -56,13 +57,17 @@ class Place:
         self, terms: Mapping[Monomial, Fraction], leaf: int, algebra: Algebra
     ) -> tuple[Any, Any]:
         """The value of a polynomial, and the sum of the sizes of its terms."""
-        total = size = self._scalar(Fraction(0), leaf)
+        total = size = self._zero(leaf)
         for monomial, coefficient in terms.items():
-            term = self._scalar(coefficient, leaf)
+            term = self._zero(leaf) + self.numbers.number(coefficient)
             for atom, exponent in monomial:
-                term = term * self.atom(algebra.key(atom), leaf, algebra) ** exponent
+                term = term * self._power(algebra, atom, exponent, leaf)
             total, size = total + term, size + np.abs(term)
         return total, size
+
+    def _power(self, algebra: Algebra, atom: int, exponent: int, leaf: int) -> Any:
+        found = self.atom(algebra, atom, leaf)
+        return found if exponent == 1 else found**exponent
 
     def holds(
         self, assumed: tuple[tuple[Poly, Interval], ...], leaf: int, algebra: Algebra
@@ -71,15 +76,24 @@ class Place:
         found: Any = np.ones((), bool)
         for poly, interval in assumed:
             sign = self._sign(poly, leaf, algebra)
-            found = found & np.vectorize(lambda s, i=interval: s == s and int(s) in i, otypes=[bool])(sign)
+            found = found & np.reshape(
+                [s == s and int(s) in interval for s in sign.ravel()], sign.shape)
         return found
 
-    def given(self, run: Run, expr: Expr, leaf: int) -> Any:
-        """What the interpreter computes for an expression."""
-        return self._laid(run.value(expr), getattr(expr, "type", None) or SCALAR, leaf)
+    def given(self, beside: bool, expr: Expr, leaf: int) -> Any:
+        """What the interpreter computes for an expression, in the run or the one beside it."""
+        run = self.beside if beside and self.beside is not None else self.run
+        kind = SCALAR if isinstance(expr, Num) else expr.type
+        if kind is None and isinstance(expr, Sym):
+            kind = self.types[beside].get(Sym(expr.name))
+        return self._laid(run.value(expr), kind or SCALAR, leaf)
 
     def _scalar(self, value: Fraction | int, leaf: int) -> Any:
-        return self._laid(self.numbers.array(value), SCALAR, leaf)
+        return self._zero(leaf) + self.numbers.number(value)
+
+    def _zero(self, leaf: int) -> Any:
+        ones = (1,) * (len(self.axes) + len(self.run.shapes[leaf]))
+        return self.numbers.array(np.zeros(ones, int))
 
     def _laid(self, value: Any, kind: Type, leaf: int) -> Any:
         array = value[leaf] if isinstance(value, list) else value
@@ -97,11 +111,12 @@ class Place:
 
     # Atoms.
 
-    def atom(self, key: tuple[Any, ...], leaf: int, algebra: Algebra) -> Any:
+    def atom(self, algebra: Algebra, atom: int, leaf: int) -> Any:
         """The value of an atom, by what it is."""
-        if (key, leaf) not in self.kept:
-            self.kept[key, leaf] = self._atom(key, leaf, algebra)
-        return self.kept[key, leaf]
+        place = id(algebra.numbers), atom, leaf
+        if place not in self.kept:
+            self.kept[place] = self._atom(algebra.key(atom), leaf, algebra)
+        return self.kept[place]
 
     def _atom(self, key: tuple[Any, ...], leaf: int, algebra: Algebra) -> Any:
         function = self.numbers.function
@@ -113,7 +128,7 @@ class Place:
             case ("symbol" | "drawn" | "draw", str(tag), str(name)):
                 if tag and (tag not in OTHERS or self.beside is None):
                     raise Beyond
-                return self._named(self.beside if tag else self.run, Sym(name), leaf)
+                return self._named(1 if tag else 0, Sym(name), leaf)
             case ("factor", str()):
                 return self._scalar(SCALE, leaf)
             case ("pi",):
@@ -141,14 +156,15 @@ class Place:
         raise Beyond
 
     def _symbol(self, symbol: Sym, leaf: int) -> Any:
-        for run in (self.run, self.beside):
+        for which, run in enumerate((self.run, self.beside)):
             if run is not None and symbol in run.env:
-                return self._named(run, symbol, leaf)
+                return self._named(which, symbol, leaf)
         raise Beyond
 
-    def _named(self, run: Run | None, symbol: Sym, leaf: int) -> Any:
+    def _named(self, which: int, symbol: Sym, leaf: int) -> Any:
+        run = self.beside if which else self.run
         assert run is not None
-        return self._laid(run.env[symbol], kinds(run.step).get(symbol, Type()), leaf)
+        return self._laid(run.env[symbol], self.types[which].get(symbol, Type()), leaf)
 
     def _root(self, inside: Any, degree: int) -> Any:
         if degree == 2:

@@ -20,22 +20,22 @@ import numpy as np
 
 from thetaprime.claims.context import Rejected
 from thetaprime.claims.equality import Rival
-from thetaprime.claims.evaluation import Beyond, Place, axes_of
+from thetaprime.claims.evaluation import Beyond, Place, axes_of, kinds
 from thetaprime.claims.facts import Settled
 from thetaprime.claims.polynomials import Poly
 from thetaprime.claims.questions import Question
-from thetaprime.claims.refute import everywhere, sampled
+from thetaprime.claims.refute import compared, everywhere, related, sampled
 from thetaprime.claims.runs import DIGITS, Trial, run
 from thetaprime.claims.same_runs import changed, rival_hypers
 from thetaprime.evaluate import Run
 from thetaprime.expr import Expr, Sym
-from thetaprime.intervals import Interval
+from thetaprime.intervals import NONNEGATIVE, Interval
 from thetaprime.matrices import takers
 from thetaprime.numbers import mpmath_field
 
 # Numbers of 50 digits that are this close, relative to the terms that they are sums of, are equal.
 CLOSE = Fraction(1, 10**25)
-ENOUGH, MOST_TRIALS, MOST_STEPS = 24, 40, 3
+ENOUGH, MOST_TRIALS, MOST_BEYOND = 20, 40, 4
 FAILED = (ArithmeticError, ValueError, KeyError, TypeError, AssertionError, IndexError,
           np.linalg.LinAlgError)
 
@@ -61,7 +61,8 @@ class Points:
 
     def _made(self) -> Iterator[Place]:
         question, numbers = self.question, mpmath_field(DIGITS)
-        axes = axes_of(question.step, *([self.other.step] if self.other else []))
+        steps = (question.step, self.other.step if self.other else question.step)
+        axes, types = axes_of(*steps), tuple(map(kinds, steps))
         for trial in islice(self._trials(), MOST_TRIALS):
             try:
                 pair = self._beside(trial)
@@ -71,7 +72,7 @@ class Points:
                 continue
             for done, beside in zip(mine, theirs, strict=True):
                 if _met(question, done):
-                    yield Place(numbers, done, beside, axes)
+                    yield Place(numbers, done, beside, axes, types)
 
     def _beside(self, trial: Trial) -> tuple[Any, Trial] | None:
         if self.other is not None:
@@ -90,7 +91,8 @@ class Points:
         rng = random.Random(question.text)
         told = {one.left for one in question.when} | {one.right for one in question.when}
         free = Sym(question.step.gradient) not in told and not question.constant
-        for index, trial in enumerate(sampled(question, MOST_TRIALS, 1)):
+        trials = islice(sampled(question, 2 * MOST_TRIALS, 1), MOST_TRIALS, None)  # of any shapes
+        for index, trial in enumerate(trials):
             if index % 3 and free:
                 trial = replace(trial, point=_random(trial.point, rng),
                                 gradients=tuple(_random(g, rng) for g in trial.gradients))
@@ -99,24 +101,26 @@ class Points:
     def tested(self, one: Settled, premises: Mapping[Poly, Interval]) -> int:
         """At how many points a relation was computed, 0 where that is beyond this. Raises
         Rejected."""
-        counted = 0
-        known = {**premises, **dict.fromkeys(one.facts, None)}
+        counted = beyond = 0
+        known = {**premises, **dict.fromkeys(one.facts, NONNEGATIVE)}
         for place in self._each():
             if one.sides is not None and one.first != (place.run.t == 1):
                 continue
             for leaf in _leaves(place, one.truths):
-                counted += self._compared(place, leaf, one)
+                agreed = self._compared(place, leaf, one)
+                beyond += agreed is None
+                counted += agreed or 0
                 for poly, interval in known.items():
                     _within(place, leaf, one, poly, interval)
-            if counted >= ENOUGH:
+            if counted >= ENOUGH or beyond >= MOST_BEYOND > counted:
                 break
         return counted
 
-    def _compared(self, place: Place, leaf: int, one: Settled) -> int:
-        """Raises Rejected."""
-        if one.sides is None:
-            return 0
+    def _compared(self, place: Place, leaf: int, one: Settled) -> int | None:
+        """At how many entries the sides are what they come to. Raises Rejected."""
         left, right = one.relation.left, one.relation.right
+        if one.sides is None:
+            return _related(place, one)
         pairs: list[tuple[Any, Any, Any]] = []
         try:
             normal = [place.ratio(r, leaf, one.algebra) for r in one.sides]
@@ -125,13 +129,12 @@ class Points:
             apart = normal[1][0] - normal[0][0]
             sides = -apart if one.relation.op in (">", ">=") else apart
             pairs.append((diff, sides, size + normal[0][1] + normal[1][1]))
-            for expr, made, side in ((left, normal[0], place.run),
-                                     (right, normal[1], place.beside or place.run)):
-                if place.beside is None or (side is not place.run) or left == Sym(
-                        self.question.step.point, True):
-                    pairs.append((place.given(side, expr, leaf), *made))
+            paired = place.beside is not None
+            if not paired or left == Sym(self.question.step.point, True):
+                pairs.append((place.given(False, left, leaf), *normal[0]))
+            pairs.append((place.given(paired, right, leaf), *normal[1]))
         except (Beyond, *FAILED):
-            return 0
+            return None
         return min(self._agree(p, mask, one) for p in pairs)
 
     def _agree(self, pair: tuple[Any, Any, Any], mask: Any, one: Settled) -> int:
@@ -153,6 +156,19 @@ def _met(question: Question, done: Run) -> bool:
         return False
 
 
+def _related(place: Place, one: Settled) -> int:
+    """At how many points a relation without a normal form holds. Raises Rejected."""
+    try:
+        pairs = [p for p in compared(place.run, one.relation.left, one.relation.right)
+                 if all(v == v and abs(v) != np.inf for v in p)]
+        wrong = next((p for p in pairs if not related(one.relation.op, *p)), None)
+    except FAILED:
+        return 0
+    if wrong is not None:
+        raise Rejected(f"{one.world}: {wrong[0]} {one.relation.op} {wrong[1]} does not hold")
+    return len(pairs)
+
+
 def _random(tree: tuple[Any, ...], rng: random.Random) -> tuple[Any, ...]:
     found = []
     for array in tree:
@@ -172,17 +188,16 @@ def _leaves(place: Place, truths: Mapping[Expr, bool]) -> list[int]:
     return found
 
 
-def _within(place: Place, leaf: int, one: Settled, poly: Poly, interval: Interval | None) -> None:
+def _within(place: Place, leaf: int, one: Settled, poly: Poly, interval: Interval) -> None:
     """Raises Rejected where a premise does not hold."""
     try:
         value, size = place.poly(poly.terms, leaf, one.algebra)
         mask = place.holds(one.algebra.assumed, leaf, one.algebra)
     except (Beyond, *FAILED):
         return
-    low = 0 if interval is None else interval.low
-    high = np.inf if interval is None else interval.high
+    low, high = float(interval.low), float(interval.high)
     for v, s, here in zip(*map(np.ravel, np.broadcast_arrays(value, size, mask)), strict=True):
         if here and v == v:
             room = float(CLOSE) * (1 + s)
-            if float(v) < float(low) - room or float(v) > float(high) + room:
+            if float(v) < low - room or float(v) > high + room:
                 raise Rejected(f"{one.world}: what was taken as known does not hold")
