@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from thetaprime.claims.algebra import Algebra
+from thetaprime.claims.algebra import Algebra, Atom
 from thetaprime.claims.polynomials import Monomial, Poly
 from thetaprime.claims.spans import (
     ABOVE,
@@ -71,14 +71,21 @@ class Context:
 
     def key(self, atom: int) -> tuple[object, ...]:
         """What an atom is."""
-        return ("slack",) if atom in self.slacks else self.algebra.key(atom)
+        return ("slack",) if atom in self.slacks else self._known(atom).key
+
+    def _known(self, atom: int) -> Atom:
+        """Raises Rejected for an atom that there is not."""
+        try:
+            return self.algebra.known_atom(atom)
+        except KeyError:
+            raise Rejected("an atom that there is not") from None
 
     def range(self, atom: int) -> Span:
         """Where it lies."""
         own = self.ranges.get(atom, ANYWHERE)
         if atom in self.slacks:
             return both(own, ABOVE)
-        known = self.algebra.known_atom(atom).interval
+        known = self._known(atom).interval
         self.book.used[Poly(letter(atom))] = known
         return both(own, span_of(known))
 
@@ -87,7 +94,7 @@ class Context:
         found: frozenset[str] = frozenset()
         for atom in {a for m in terms for a, _ in m}:
             found |= self.varies(self.slacks[atom]) if atom in self.slacks else (
-                self.algebra.known_atom(atom).varies)
+                self._known(atom).varies)
         return found
 
     def span(self, terms: Terms, premises: bool = False) -> Span:

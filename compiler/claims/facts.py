@@ -61,6 +61,12 @@ class Certificate:
     how: str
     settled: tuple[Settled, ...]
 
+    def text(self) -> str:
+        """A short proof in the notation of specs."""
+        from thetaprime.claims.written import lines
+
+        return "\n".join(lines(self))
+
 
 class Unproved(Exception):
     """No proof was found; the message says where it stopped."""
@@ -100,7 +106,8 @@ def _by_ranges(question: Question, lemmas: Sequence[Relation]) -> Certificate | 
         if not truth.positive:
             return None
     return Certificate("ranges", tuple(
-        Settled("every t", one, Ratio(Poly({})), Proof("range", Poly({})), Algebra()) for one in question.facts))
+        Settled("every t", one, Ratio(Poly({})), Proof("range", Poly({})), Algebra())
+        for one in question.facts))
 
 
 def _in_each_entry(question: Question, lemmas: Sequence[Relation]) -> Certificate | None:
@@ -149,7 +156,7 @@ def certificate(how: str, settled: Sequence[Settled]) -> Certificate:
     if not settled:
         raise Unproved("its conditions never hold")
     inside = {r for s in settled if s.proof is not None for r in s.proof.rules()}
-    words = "ranges" if inside and inside <= {"interval", "range"} else "signs" if inside else "algebra"
+    words = "signs" if inside - {"interval", "range"} else "ranges" if inside else "algebra"
     return Certificate(how if how != "directly" else words, tuple(settled))
 
 

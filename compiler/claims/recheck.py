@@ -77,12 +77,12 @@ def _followed(one: Settled) -> dict[Poly, Interval]:
         _require(proof.rule == "range", "no normal form")
     elif one.relation.op == "==":
         _require(proof.rule == "both", "an equation needs both directions")
-        _derive(proof, num, context)
+        derive(proof, num, context)
     else:
         wanted = num if context.says(den, _is_positive) else (
             scaled(num, -1) if context.says(den, _is_negative) else times(num, den))
         _require(not strict or proof.rule in ("positive", "range"), "not above 0")
-        _derive(proof, wanted, context)
+        derive(proof, wanted, context)
         if proof.rule == "range":
             book.used[proof.poly] = POSITIVE if strict else NONNEGATIVE
     return dict(book.used)
@@ -93,7 +93,7 @@ def _require(truth: object, otherwise: str) -> None:
         raise Rejected(otherwise)
 
 
-def _derive(proof: Proof, wanted: Terms, context: Context) -> None:
+def derive(proof: Proof, wanted: Terms, context: Context) -> None:
     """``wanted >= 0`` by the rule of a node from its parts."""
     _require(_same(proof.poly.terms, wanted, context), f"{proof.rule}: of another polynomial")
     rule = RULES.get(proof.rule)
@@ -163,7 +163,7 @@ def _factor(proof: Proof, context: Context) -> None:
         part = parts.pop(0)
         if not _same(part.poly.terms, factor, context):
             factor, side = scaled(factor, -1), -side
-        _derive(part, factor, context)
+        derive(part, factor, context)
     _require(side > 0, "factor: the product is negative")
 
 
@@ -187,7 +187,7 @@ def _ends(proof: Proof, context: Context) -> None:
     low, high = map(_number, proof.ends)
     _require(low <= lies.low and lies.high <= high, "ends: the atom goes beyond")
     for end, part in zip((low, high), _parts(proof, 2), strict=True):
-        _derive(part, plus(rest, slope, end), context)
+        derive(part, plus(rest, slope, end), context)
 
 
 def _slope(proof: Proof, context: Context) -> None:
@@ -198,8 +198,8 @@ def _slope(proof: Proof, context: Context) -> None:
     end = _number(proof.ends[0])
     at, steep = _parts(proof, 2)
     _require(end <= lies.low or end >= lies.high, "slope: the atom goes beyond")
-    _derive(at, plus(rest, slope, end), context)
-    _derive(steep, slope if end <= lies.low else scaled(slope, -1), context)
+    derive(at, plus(rest, slope, end), context)
+    derive(steep, slope if end <= lies.low else scaled(slope, -1), context)
 
 
 def _square(proof: Proof, context: Context) -> None:
@@ -208,7 +208,7 @@ def _square(proof: Proof, context: Context) -> None:
     a, b, c = (parts.get(i, {}) for i in (2, 1, 0))
     wanted = (a, c, plus(scaled(times(a, c), 4), times(b, b), -1))
     for one, part in zip(wanted, _parts(proof, 3), strict=True):
-        _derive(part, one, context)
+        derive(part, one, context)
 
 
 def _root(proof: Proof, context: Context) -> None:
@@ -217,8 +217,8 @@ def _root(proof: Proof, context: Context) -> None:
     match context.key(proof.atom):
         case ("root", 2, Poly() as inside):
             up, apart = _parts(proof, 2)
-            _derive(up, slope, context)
-            _derive(apart, plus(times(times(slope, slope), inside.terms), times(rest, rest), -1),
+            derive(up, slope, context)
+            derive(apart, plus(times(times(slope, slope), inside.terms), times(rest, rest), -1),
                     context)
         case _:
             raise Rejected("root: of no root")
@@ -239,7 +239,7 @@ def _sign(proof: Proof, context: Context) -> None:
         _require(value in (-1, 0, 1), "sign: of another value")
         inner = replace(context, values={**context.values, proof.atom: value},
                         root=context.root or context)
-        _derive(part, proof.poly.terms, _with_sign(inner, inside.terms, value))
+        derive(part, proof.poly.terms, _with_sign(inner, inside.terms, value))
 
 
 def _with_sign(context: Context, inside: Terms, value: Fraction) -> Context:
@@ -284,7 +284,7 @@ def _less_a_fact(proof: Proof, context: Context) -> None:
     fact = context.normal(proof.ends[0].terms)
     factor = next((apart[m] / c for m, c in fact.items() if m in apart), Fraction(0))
     _require(factor > 0 and apart == scaled(fact, factor), f"{proof.rule}: leaves something else")
-    _derive(rest, rest.poly.terms, context)
+    derive(rest, rest.poly.terms, context)
 
 
 def _fact(proof: Proof, context: Context) -> None:
@@ -305,7 +305,7 @@ def _fact(proof: Proof, context: Context) -> None:
     down = not _same(sure.poly.terms, slope, context)
     up = scaled(slope, -1) if down else slope
     _require(sure.rule == "positive", "fact: a slope of any sign")
-    _derive(sure, up, context)
+    derive(sure, up, context)
     # atom = (w - B)/A
     put = plus(letter(slack), rest, -1)
     put = scaled(put, -1) if down else put
@@ -314,8 +314,9 @@ def _fact(proof: Proof, context: Context) -> None:
     for exponent, before in powers.items():
         whole = plus(whole, times(before, times(
             power(put, exponent), power(up, max(powers) - exponent))))
-    _derive(part, whole, replace(context, slacks={**context.slacks, slack: fact},
-                                 root=context.root or context))
+    _require(_same(proof.ends[1].terms, whole, context), "fact: becomes something else")
+    derive(part, whole, replace(context, slacks={**context.slacks, slack: fact},
+                                root=context.root or context))
 
 
 def _sum(proof: Proof, context: Context) -> None:
@@ -346,9 +347,9 @@ def _sum(proof: Proof, context: Context) -> None:
     for place, inner in groups.items():
         part, den = parts.pop(0), dens[place]
         sure = den == UNIT or root.says(den, lambda s: s.nonnegative)
-        _derive(part, inner if sure else times(inner, den), every)
+        derive(part, inner if sure else times(inner, den), every)
     if rest:
-        _derive(parts[0], rest, context)
+        derive(parts[0], rest, context)
 
 
 def _along(extent: object) -> frozenset[str]:
@@ -365,8 +366,8 @@ def _along(extent: object) -> frozenset[str]:
 
 def _both(proof: Proof, context: Context) -> None:
     up, down = _parts(proof, 2)
-    _derive(up, proof.poly.terms, context)
-    _derive(down, scaled(proof.poly.terms, -1), context)
+    derive(up, proof.poly.terms, context)
+    derive(down, scaled(proof.poly.terms, -1), context)
 
 
 RULES: dict[str, Callable[[Proof, Context], None]] = {
