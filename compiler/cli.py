@@ -98,7 +98,8 @@ def list_specs() -> None:
 
 @cli.command()
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("--explain", metavar="CODE", help="Say what the message CODE is about, with an example.")
+@click.option("--explain", metavar="CODE",
+              help="Say what the message CODE is about, with an example.")
 @click.option("--dtype", "dtypes", type=DTYPE, multiple=True, default=("float32",),
               help="Of the parameters: what its rounding loses. May be repeated.")
 @click.option("--gradients", type=sizes, default="1e-7..1e4", show_default=True,
@@ -106,10 +107,11 @@ def list_specs() -> None:
 @click.option("--size", type=POSITIVE, default=1.0, show_default=True, metavar="S",
               help="The usual size of parameters.")
 @click.option("--claims/--no-claims", default=True, help="Prove or refute what specs claim.")
+@click.option("--proofs", is_flag=True, help="Print the proofs of claims.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found for machines.")
 def check(
     specs: Sequence[str], explain: str | None, dtypes: Sequence[str],
-    gradients: tuple[float, float], size: float, claims: bool, as_json: bool,
+    gradients: tuple[float, float], size: float, claims: bool, proofs: bool, as_json: bool,
 ) -> int:
     """Check specs; without any, those of this folder, or else the shipped ones."""
     from thetaprime.arguments import CallError
@@ -138,7 +140,7 @@ def check(
         if report.diagnostics:
             click.echo(f"{report}\n")
         click.echo(f"{optimizer.source.name}: {verdict(report)}")
-        for line in claim_lines(report, whole=len(names) == 1):
+        for line in claim_lines(report, len(names) == 1, proofs):
             click.echo(line)
     if as_json:
         click.echo(json.dumps(found, indent=2))

@@ -6,6 +6,7 @@ from thetaprime.codes_analyse import ANALYSE_CODES
 from thetaprime.codes_asking import ASKING_CODES
 from thetaprime.codes_claims import CLAIM_CODES
 from thetaprime.codes_compose import COMPOSE_CODES
+from thetaprime.codes_dead import DEAD_CODES
 from thetaprime.codes_domains import DOMAIN_CODES
 from thetaprime.codes_floats import FLOAT_CODES
 from thetaprime.codes_matrix import MATRIX_CODES
@@ -232,6 +233,7 @@ CODES: dict[str, Code] = {
         "the first step is not a number", "on the loss |{point}|^2/2 with the defaults",
         ("look for a division by zero or a root of a negative number at t = 1",),
         reason="A rule must be defined on the plainest problem there is."),
+    **DEAD_CODES,
     **DOMAIN_CODES,
     **UNIT_CODES,
     **CLAIM_CODES,

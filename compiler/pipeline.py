@@ -16,6 +16,7 @@ from thetaprime.check.direction import check_direction
 from thetaprime.check.domains import check_domains
 from thetaprime.check.floats import check_floats
 from thetaprime.check.units import check_units
+from thetaprime.claims.dead import check_dead
 from thetaprime.collect import collect
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.few_bits import Conditions
@@ -103,6 +104,7 @@ def check_flat(
         found += check_units(one.step for one in lowered)
         if not any(d.code == "not-finite" for d in found):  # which says it all
             found += check_domains([one.step for one in lowered])
+            found += check_dead(lowered, optimizer)
         if not any(d.severity == "error" for d in found):
             found += check_floats([one.step for one in lowered], conditions)
     return _sorted(found, first)

@@ -96,7 +96,8 @@ def internal(error: Exception, given: Sequence[str]) -> str:
 
 
 def explained(code: str) -> str:
-    """What the message of a code is about, why, and an example with its correction. Raises CallError for an unknown one."""
+    """What the message of a code is about, why, and an example with its correction. Raises
+    CallError for an unknown one."""
     if code not in CODES:
         near = closest(code, list(CODES))
         raise CallError("unknown-code", f"no message has the code `{code}`",
@@ -266,13 +267,15 @@ def verdict(report: Report) -> str:
     return ", ".join(parts)
 
 
-def claim_lines(report: Report, whole: bool) -> Iterator[str]:
-    """What was found of claims: of all, or of those that are not proved."""
+def claim_lines(report: Report, whole: bool, proofs: bool = False) -> Iterator[str]:
+    """What was found of claims: of all, or of those that are not proved; with their proofs."""
     for one in report.verdicts:
         why = {"PROVED": f"by {one.how}", "REFUTED": "see the run above",
                "TESTED": f"held at {_count(one.points, 'exact point')}; {one.how}"}[one.status]
-        if whole or one.status != "PROVED":
+        if whole or proofs or one.status != "PROVED":
             yield f"  {one.status:<8} {one.claim}  ({why})"
+        if proofs:
+            yield from (f"    {line}" for line in one.proof)
 
 
 def _count(number: int, word: str) -> str:

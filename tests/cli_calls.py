@@ -24,7 +24,7 @@ optimizer Good
   m' = ema(m, g, b1)
   every n from 1:
     c' = c + 1
-  x' = x - lr*debias(m', b1)*max(1, sign(norm(g over scope)))*(1 + 0*c')
+  x' = x - lr*debias(m', b1)*max(1, sign(norm(g over scope)))/(1 + c')
   claim x' = x when g = 0 and m = 0
 """
 LANES = """\

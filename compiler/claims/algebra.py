@@ -68,13 +68,14 @@ class Algebra:
     is compared; ``atoms`` and what is known of them belong to one algebra. ``signs``: intervals of
     polynomials whose leading coefficient is 1 or -1; ``known``: intervals of atoms that are
     assumed. ``base``: the algebra in which assumptions were found; what it knows holds here too;
-    ``split``: along what these assumptions vary."""
+    ``assumed``: these assumptions; ``split``: along what they vary."""
 
     numbers: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
     atoms: dict[int, Atom] = field(default_factory=dict)
     signs: dict[Poly, Interval] = field(default_factory=dict)
     known: dict[int, Interval] = field(default_factory=dict)
     base: Algebra | None = None
+    assumed: tuple[tuple[Poly, Interval], ...] = ()
     split: Varies = frozenset()
     depth: int = 0
     monomials: dict[Monomial, Interval] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Algebra:
     def narrowed(self, poly: Poly, interval: Interval) -> Algebra:
         """An algebra for the part of all cases in which a polynomial lies in an interval."""
         found = Algebra(self.numbers, signs=dict(self.signs), known=dict(self.known), base=self,
+                        assumed=(*self.assumed, (poly, interval)),
                         split=self.split | self.varies(Ratio(poly)), depth=self.depth + 1)
         found.assume(poly, interval)
         return found
@@ -375,9 +377,14 @@ class Algebra:
         den = a.ratio.den
         if len(a.ratio.num.terms) * len(den.terms) ** (degree - 1) > MOST_INSIDE:
             return self._root_whole(a, degree)
-        inside = a.ratio.num * den.power(degree - 1)  # root(p/q) = root(p*q^(n - 1))/|q|
-        constant, parts = factors(inside)
-        for part, exponent in parts:
+        # root(p/q) = root(p*q^(n - 1))/|q|
+        constant, above = factors(a.ratio.num)
+        scale, under = factors(den)
+        constant *= scale ** (degree - 1)
+        parts = dict(above)
+        for part, exponent in under:
+            parts[part] = parts.get(part, 0) + exponent * (degree - 1)
+        for part, exponent in parts.items():
             down = FORWARD["neg"](self.interval(part)).nonnegative
             factor = -part if down else part
             constant = -constant if down and exponent % 2 else constant

@@ -69,7 +69,8 @@ def _may_decay(hyper: Hyper) -> bool:
 
 def _of(step: Step, hyper: Hyper, case: Case, truths: Mapping[Expr, bool]) -> list[Decay]:
     """What a small decay does where no divisor or norm is 0; nothing where it cannot be told."""
-    pending, found = [Algebra()], []
+    pending = [Algebra()]
+    found: list[Decay] = []
     for _ in range(MOST_CASES):
         if not pending:
             break
@@ -170,11 +171,11 @@ class _Order:
             return {"where": "old", "factor": factor, "times": self._times(change.ratio)}
         if not before:
             return None
-        factor = algebra.divide(algebra.value(after), algebra.value(before))
-        if self._fixed(factor.ratio) and not algebra.subtract(
-                one, algebra.multiply(factor, other)).ratio:
-            return {"where": "new", "factor": self._text(factor.ratio),
-                    "times": self._times(factor.ratio)}
+        by = algebra.divide(algebra.value(after), algebra.value(before))
+        if self._fixed(by.ratio) and not algebra.subtract(
+                one, algebra.multiply(by, other)).ratio:
+            return {"where": "new", "factor": self._text(by.ratio),
+                    "times": self._times(by.ratio)}
         return None
 
     def _keys(self, found: Ratio) -> list[tuple[object, ...]]:

@@ -21,7 +21,12 @@ def factors(poly: Poly) -> tuple[Fraction, tuple[tuple[Poly, int], ...]]:
     if len(rest.terms) > MOST_TERMS:
         lead = rest.terms[rest.leading]
         return lead, (*found, (scaled(rest, 1 / lead), 1))
-    constant, parts = _split(rest) if len(rest.terms) > 1 else (rest.terms[UNIT], ())
+    if len(rest.terms) == 1:
+        return rest.terms[UNIT], tuple(found)
+    if _irreducible(rest):
+        lead = rest.terms[rest.leading]
+        return lead, (*found, (scaled(rest, 1 / lead), 1))
+    constant, parts = _split(rest)
     product = number(constant)
     for factor, exponent in parts:
         product = product * factor.power(exponent)
@@ -29,6 +34,16 @@ def factors(poly: Poly) -> tuple[Fraction, tuple[tuple[Poly, int], ...]]:
         lead = rest.terms[rest.leading]
         constant, parts = lead, ((scaled(rest, 1 / lead), 1),)
     return constant, (*found, *parts)
+
+
+def _irreducible(poly: Poly) -> bool:
+    """Whether a polynomial without a common monomial is A*atom + B with one term as A: a factor of
+    both would be a monomial, so there is none."""
+    counts: dict[int, int] = {}
+    for monomial in poly.terms:
+        for atom, exponent in monomial:
+            counts[atom] = counts.get(atom, 0) + (1 if exponent == 1 else 2)
+    return 1 in counts.values()
 
 
 def _split(poly: Poly) -> tuple[Fraction, tuple[tuple[Poly, int], ...]]:

@@ -38,14 +38,20 @@ TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 @dataclass(frozen=True)
 class Settled:
-    """A proved relation in one world: ``diff`` is right - left (left - right for > and >=),
-    ``proof`` a tree where signs were needed; ``world`` says which cases it is for."""
+    """A proved relation in one world: ``sides`` are what left and right come to, ``diff`` is
+    right - left (left - right for > and >=), ``proof`` a tree where signs were needed. ``world``
+    says which cases it is for: t = 1 if ``first``, the ``truths`` of guards; there ``facts`` are
+    not negative. Without sides (and with the rule `range`) the ranges of the step say it."""
 
     world: str
     relation: Relation
     diff: Ratio
     proof: Proof | None
     algebra: Algebra = field(compare=False, repr=False)
+    sides: tuple[Ratio, Ratio] | None = None
+    first: bool = False
+    truths: Mapping[Expr, bool] = field(default_factory=dict)
+    facts: tuple[Poly, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,12 @@ class Certificate:
 
     how: str
     settled: tuple[Settled, ...]
+
+    def text(self) -> str:
+        """A short proof in the notation of specs."""
+        from thetaprime.claims.written import lines
+
+        return "\n".join(lines(self))
 
 
 class Unproved(Exception):
@@ -94,7 +106,8 @@ def _by_ranges(question: Question, lemmas: Sequence[Relation]) -> Certificate | 
         if not truth.positive:
             return None
     return Certificate("ranges", tuple(
-        Settled("every t", one, Ratio(Poly({})), None, Algebra()) for one in question.facts))
+        Settled("every t", one, Ratio(Poly({})), Proof("range", Poly({})), Algebra())
+        for one in question.facts))
 
 
 def _in_each_entry(question: Question, lemmas: Sequence[Relation]) -> Certificate | None:
@@ -143,7 +156,7 @@ def certificate(how: str, settled: Sequence[Settled]) -> Certificate:
     if not settled:
         raise Unproved("its conditions never hold")
     inside = {r for s in settled if s.proof is not None for r in s.proof.rules()}
-    words = "ranges" if inside == {"interval"} else "signs" if inside else "algebra"
+    words = "signs" if inside - {"interval", "range"} else "ranges" if inside else "algebra"
     return Certificate(how if how != "directly" else words, tuple(settled))
 
 
@@ -158,7 +171,7 @@ def _holds(world: World, relation: Relation) -> Iterator[Settled]:
 
 def show(world: World, relation: Relation, left: Value, right: Value) -> Settled:
     """Raises Unproved."""
-    algebra = world.run.algebra
+    algebra, sides = world.run.algebra, (left.ratio, right.ratio)
     if relation.op in (">", ">="):
         left, right = right, left
     diff = algebra.subtract(right, left)
@@ -176,7 +189,8 @@ def show(world: World, relation: Relation, left: Value, right: Value) -> Settled
             proof = _strict(search, diff)
     if proof is None and (diff.ratio or relation.op not in ("==", "<=", ">=")):
         raise Unproved(world.text)
-    return Settled(world.text, relation, diff.ratio, proof, algebra)
+    return Settled(world.text, relation, diff.ratio, proof, algebra, sides, world.first,
+                   world.run.truths, world.facts)
 
 
 def zero(search: Search, diff: Ratio) -> Proof | None:
@@ -189,9 +203,10 @@ def zero(search: Search, diff: Ratio) -> Proof | None:
 
 
 def _signed(search: Search, diff: Value) -> Proof | None:
-    if diff.interval.nonnegative:
-        return Proof("interval", diff.ratio.num)
-    return search.nonnegative(_whole(search.algebra, diff.ratio))
+    poly = _whole(search.algebra, diff.ratio)
+    if diff.interval.nonnegative and not search.algebra.interval(poly).nonnegative:
+        return Proof("range", poly)
+    return search.nonnegative(poly)
 
 
 def _whole(algebra: Algebra, diff: Ratio) -> Poly:
@@ -201,10 +216,10 @@ def _whole(algebra: Algebra, diff: Ratio) -> Poly:
 
 
 def _strict(search: Search, diff: Value) -> Proof | None:
-    if diff.interval.positive:
-        return Proof("interval", diff.ratio.num)
     poly = _whole(search.algebra, diff.ratio)
-    return Proof("positive", poly) if search.positive(poly) else None
+    if diff.interval.positive and not search.algebra.interval(poly).positive:
+        return Proof("range", poly)
+    return search.positive(poly)
 
 
 def needed(question: Question, facts: Sequence[Relation]) -> tuple[Statement, ...]:

@@ -23,7 +23,7 @@ from thetaprime.source import Source
 from thetaprime.standing import plain
 from thetaprime.syntax import Claim, SpecRef
 
-FIELDS = ("claim", "status", "how", "example", "points", "seconds")
+FIELDS = ("claim", "status", "how", "example", "points", "seconds", "proof")
 
 
 def verdicts(flat: Flat) -> list[Verdict]:
@@ -43,7 +43,8 @@ def _kept(flat: Flat, claim: Claim, source: Source) -> Verdict:
     found = _read(place)
     if found is not None:
         return Verdict(found["claim"], source, claim.span, found["status"], found["how"],
-                       tuple(found["example"]), found["points"], found["seconds"])
+                       tuple(found["example"]), found["points"], found["seconds"],
+                       tuple(found["proof"]))
     verdict = judge(flat, claim, source)
     _write(place, {k: v for k, v in asdict(verdict).items() if k in FIELDS})
     return verdict

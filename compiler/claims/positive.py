@@ -43,14 +43,22 @@ MOST_TERMS = 80
 
 @dataclass(frozen=True)
 class Proof:
-    """``poly >= 0`` by a rule from ``parts``; ``atom`` is the one that the rule treats, ``ends``
-    the polynomials put in its place."""
+    """``poly >= 0`` by a rule from ``parts``; ``atom`` is the one that the rule treats. ``ends``:
+
+        ends, slope, sign    what is put in the place of the atom
+        factor, positive     a number and factors, with ``exponents``, the product of which it is
+        learned, fact        what is known; with an atom also what becomes of the polynomial, and
+                             the slack w; the first part then says A > 0 (or A < 0)
+
+    A `positive` proof says ``poly > 0``. `recheck` follows it.
+    """
 
     rule: str
     poly: Poly
     parts: tuple[Proof, ...] = ()
     atom: int | None = None
     ends: tuple[Poly, ...] = ()
+    exponents: tuple[int, ...] = ()
 
     def rules(self) -> Iterator[str]:
         """The rules that it uses."""
@@ -84,19 +92,27 @@ class Search:
         self.tried[poly] = found
         return found
 
-    def positive(self, poly: Poly) -> bool:
-        """Whether the ranges say that a polynomial is above 0, factor by factor."""
+    def positive(self, poly: Poly) -> Proof | None:
+        """A proof of ``poly > 0`` by the ranges, factor by factor."""
         if self.algebra.interval(poly).positive:
-            return True
+            return Proof("positive", poly)
         constant, parts = factors(poly)
         sign = 1 if constant > 0 else -1
         for part, exponent in parts:
             interval = self.algebra.interval(part)
             if not (interval.positive or interval.negative):
-                return False
+                return None
             if exponent % 2 and interval.negative:
                 sign = -sign
-        return sign > 0
+        return _product("positive", poly, constant, parts) if sign > 0 else None
+
+
+def _product(
+    rule: str, poly: Poly, constant: Fraction, found: Sequence[tuple[Poly, int]],
+    parts: Sequence[Proof] = (),
+) -> Proof:
+    return Proof(rule, poly, tuple(parts), None, (number(constant), *(f for f, _ in found)),
+                 (1, *(e for _, e in found)))
 
 
 def _interval(search: Search, poly: Poly, depth: int) -> Proof | None:
@@ -118,7 +134,7 @@ def _factor(search: Search, poly: Poly, depth: int) -> Proof | None:
                 return None
             side = not side
         parts.append(up)
-    return Proof("factor", poly, tuple(parts)) if side else None
+    return _product("factor", poly, constant, found, parts) if side else None
 
 
 def _ends(search: Search, poly: Poly, depth: int) -> Proof | None:
@@ -275,7 +291,8 @@ def _fact(search: Search, poly: Poly, depth: int) -> Proof | None:
                 continue
             slope, rest = parts[1], parts.get(0, ZERO)
             side = search.positive(slope), search.positive(-slope)
-            if not any(side):
+            sure = side[0] or side[1]
+            if sure is None:
                 continue
             algebra = replace(search.algebra, atoms=dict(search.algebra.atoms),
                               numbers=dict(search.algebra.numbers),
@@ -295,7 +312,7 @@ def _fact(search: Search, poly: Poly, depth: int) -> Proof | None:
             found = inner.nonnegative(total, depth + 2)
             search.left -= 50
             if found is not None:
-                return Proof("fact", poly, (found,), atom, (fact, total))
+                return Proof("fact", poly, (sure, found), atom, (fact, total, variable(slack)))
     return None
 
 

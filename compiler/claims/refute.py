@@ -50,7 +50,7 @@ def attack(
 ) -> Counterexample | Tested:
     """A counterexample, or the number of points at which the claim held."""
     points = 0
-    for trial in _trials(question, count, seed):
+    for trial in sampled(question, count, seed):
         found = judge(question, trial)
         if isinstance(found, Counterexample):
             return shrunk(question.step, found, lambda t: judge(question, t))
@@ -58,7 +58,8 @@ def attack(
     return Tested(points)
 
 
-def _trials(question: Question, count: int, seed: int) -> Iterator[Trial]:
+def sampled(question: Question, count: int, seed: int) -> Iterator[Trial]:
+    """Trials that meet the conditions of a question, as far as these give numbers."""
     step = question.step
     hypers = {h.name for h in step.hypers}
     fixed: dict[str, Any] = {}
@@ -111,24 +112,25 @@ def judged(question: Question, trial: Trial) -> Counterexample | int:
 
 def everywhere(done: Run, one: Relation) -> bool:
     """Whether a relation holds in all entries."""
-    pairs = list(_pairs(done, one.left, one.right))
-    return bool(pairs) and all(_defined(a, b) and _holds(one.op, a, b) for a, b in pairs)
+    pairs = list(compared(done, one.left, one.right))
+    return bool(pairs) and all(_defined(a, b) and related(one.op, a, b) for a, b in pairs)
 
 
 def _apart(done: Run, one: Relation) -> tuple[Any, Any] | None:
     """The first entries that do not relate so."""
-    for a, b in _pairs(done, one.left, one.right):
-        if _defined(a, b) and not _holds(one.op, a, b):
+    for a, b in compared(done, one.left, one.right):
+        if _defined(a, b) and not related(one.op, a, b):
             return a, b
     return None
 
 
 def same(a: Any, b: Any) -> bool:
     """Equal, or of 50 digits and as good as equal."""
-    return _holds("==", a, b)
+    return related("==", a, b)
 
 
-def _holds(op: str, a: Any, b: Any) -> bool:
+def related(op: str, a: Any, b: Any) -> bool:
+    """Whether two numbers relate so; of 50 digits, nearly so."""
     if isinstance(a, Fraction | int) and isinstance(b, Fraction | int):
         return COMPARE[op](a, b)
     scale = max(abs(a), abs(b))
@@ -142,7 +144,7 @@ def _defined(*values: Any) -> bool:
     return all(v == v and abs(v) != float("inf") for v in values)
 
 
-def _pairs(done: Run, left: Expr, right: Expr) -> Iterator[tuple[Any, Any]]:
+def compared(done: Run, left: Expr, right: Expr) -> Iterator[tuple[Any, Any]]:
     """Both sides, entry by entry."""
     one, other = done.value(left), done.value(right)
     if isinstance(one, list) or isinstance(other, list):

@@ -66,10 +66,22 @@ def valued(expr: Expr, known: Mapping[Sym, Any]) -> Any:
 
 def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
     """Whether the changes of an invariance change the iterates."""
-    step = question.step
-    gradients, point = trial.gradients, trial.point
     if question.claim.form == "symmetry":
         return _judged_moved(question, trial)
+    step, other = question.step, changed(question, trial)
+    if other is None:
+        return 0
+    put = [(t, e) for t, e in question.changes if t.name == step.point]
+
+    def back(tree: Any) -> Any:
+        return tuple(_each(np.asarray(a, object), *put[0], {}) for a in tree) if put else tree
+
+    return _parted(question, trial, run(step, trial), run(step, other), step.point, back)
+
+
+def changed(question: Question, trial: Trial) -> Trial | None:
+    """A trial after the changes of an invariance, where they are of gradients and the point."""
+    step, gradients, point = question.step, trial.gradients, trial.point
     for target, expr in question.changes:
         new = {s for s in symbols(expr) if s.name not in (step.point, step.gradient, target.name)}
         known = dict.fromkeys(new, SCALE)
@@ -78,14 +90,8 @@ def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
         elif target.name == step.point:
             point = tuple(_each(a, target, expr, known) for a in point)
         else:
-            return 0
-    other = replace(trial, gradients=gradients, point=point)
-    put = [(t, e) for t, e in question.changes if t.name == step.point]
-
-    def back(tree: Any) -> Any:
-        return tuple(_each(np.asarray(a, object), *put[0], {}) for a in tree) if put else tree
-
-    return _parted(question, trial, run(step, trial), run(step, other), step.point, back)
+            return None
+    return replace(trial, gradients=gradients, point=point)
 
 
 def _judged_moved(question: Question, trial: Trial) -> Counterexample | int:

@@ -1,8 +1,8 @@
 """The verdict on every claim of a spec: PROVED, REFUTED or TESTED, never blurred.
 
-PROVED: a certificate was found, and exact runs do not contradict it. REFUTED: a concrete run
-contradicts the claim, shrunk, and replayed on the generated NumPy program where that can run it.
-TESTED: neither; so many exact points agreed.
+PROVED: a certificate was found, `recheck` follows it, and exact runs do not contradict it.
+REFUTED: a concrete run contradicts the claim, shrunk, and replayed on the generated NumPy program
+where that can run it. TESTED: neither; so many exact points agreed.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from thetaprime.claims.context import Rejected
 from thetaprime.claims.equality import Rival, prove_equality
 from thetaprime.claims.facts import Certificate, Unproved, prove
 from thetaprime.claims.invariance import prove_invariance
 from thetaprime.claims.questions import Question, Unasked, questions
-from thetaprime.claims.refute import Counterexample, Tested, attack, judged, replay
+from thetaprime.claims.recheck import recheck
+from thetaprime.claims.refute import Counterexample, attack, judged, replay
 from thetaprime.claims.rivals import rival
 from thetaprime.claims.same_runs import judged_changed, judged_equal
 from thetaprime.claims.symbolic import Unknown
@@ -40,7 +42,8 @@ COUNTED = {"gradients": "grad", "gradient": "grad", "losses": "loss", "loss": "l
 @dataclass(frozen=True)
 class Verdict:
     """``how``: the method of a proof, or why none was found. ``example``: lines that tell a
-    counterexample. ``points``: the exact points that agreed. ``seconds`` it took."""
+    counterexample. ``points``: the exact points that agreed. ``seconds`` it took. ``proof``: the
+    lines of one, with those of every choice of static hyperparameters."""
 
     claim: str
     source: Source
@@ -50,12 +53,24 @@ class Verdict:
     example: tuple[str, ...] = ()
     points: int = 0
     seconds: float = 0.0
+    proof: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What machines read."""
         return {"claim": self.claim, "verdict": self.status, "how": self.how,
                 "counterexample": list(self.example), "points": self.points,
-                "seconds": round(self.seconds, 3)}
+                "proof": list(self.proof), "seconds": round(self.seconds, 3)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of one choice of static hyperparameters."""
+
+    status: Status
+    how: str = ""
+    example: tuple[str, ...] = ()
+    points: int = 0
+    proof: tuple[str, ...] = ()
 
 
 def judge(flat: Flat, claim: Claim, source: Source) -> Verdict:
@@ -63,28 +78,30 @@ def judge(flat: Flat, claim: Claim, source: Source) -> Verdict:
     begun = time.perf_counter()
     text = line_text(claim, ANY_WIDTH).removeprefix("claim ")
 
-    def verdict(status: Status, how: str = "", example: tuple[str, ...] = (), points: int = 0
-                ) -> Verdict:
-        return Verdict(text, source, claim.span, status, how, example, points,
-                       time.perf_counter() - begun)
+    def verdict(found: Finding) -> Verdict:
+        return Verdict(text, source, claim.span, found.status, found.how, found.example,
+                       found.points, time.perf_counter() - begun, found.proof)
 
     if claim.form == "cost":
-        return verdict(*_cost(flat, claim))
+        return verdict(Finding(*_cost(flat, claim)))
     try:
         asked = questions(flat, claim, source)
         found = [_one(q) for q in asked]
     except Unasked as why:
-        return verdict("TESTED", str(why))
-    for status, how, example, _ in found:
-        if status == "REFUTED":
-            return verdict(status, how, example)
-    if all(status == "PROVED" for status, *_ in found):
-        return verdict("PROVED", " and ".join(dict.fromkeys(how for _, how, *_ in found)))
-    open_ones = [f for f in found if f[0] == "TESTED"]
-    return verdict("TESTED", open_ones[0][1], (), min(f[3] for f in open_ones))
+        return verdict(Finding("TESTED", str(why)))
+    refuted = next((f for f in found if f.status == "REFUTED"), None)
+    if refuted is not None:
+        return verdict(refuted)
+    if all(f.status == "PROVED" for f in found):
+        return verdict(Finding(
+            "PROVED", " and ".join(dict.fromkeys(f.how for f in found)),
+            proof=tuple(line for lines in dict.fromkeys(f.proof for f in found)
+                        for line in lines)))
+    open_ones = [f for f in found if f.status == "TESTED"]
+    return verdict(Finding("TESTED", open_ones[0].how, (), min(f.points for f in open_ones)))
 
 
-def _one(question: Question) -> tuple[Status, str, tuple[str, ...], int]:
+def _one(question: Question) -> Finding:
     other = rival(question) if question.claim.form == "equals" else None
     contradicts: Callable[..., Counterexample | int]
     if other is not None:
@@ -93,17 +110,21 @@ def _one(question: Question) -> tuple[Status, str, tuple[str, ...], int]:
         contradicts = judged_changed
     else:
         contradicts = judged
+    proof = None
     try:
         proof = _proof(question, other)
-    except (Unproved, Unknown) as why:
-        found = attack(question, TRIED, contradicts)
-        if isinstance(found, Tested):
-            return "TESTED", f"no proof found: {why}", (), found.points
-        return _refuted(question, found)
-    found = attack(question, CHECKED, contradicts)
+        recheck(proof, question, other)
+        why = ""
+    except (Unproved, Unknown) as error:
+        why = f"no proof found: {error}"
+    except Rejected as error:
+        why = f"the proof did not survive its re-check: {error}"
+    found = attack(question, TRIED if why else CHECKED, contradicts)
     if isinstance(found, Counterexample):  # what a run shows outweighs what was derived
         return _refuted(question, found)
-    return "PROVED", proof.how, (), found.points
+    if why or proof is None:
+        return Finding("TESTED", why, (), found.points)
+    return Finding("PROVED", proof.how, (), found.points, tuple(proof.text().split("\n")))
 
 
 def _proof(question: Question, other: Rival | None) -> Certificate:
@@ -120,11 +141,9 @@ def _proof(question: Question, other: Rival | None) -> Certificate:
     raise Unproved("no method for this form")
 
 
-def _refuted(
-    question: Question, found: Counterexample
-) -> tuple[Status, str, tuple[str, ...], int]:
+def _refuted(question: Question, found: Counterexample) -> Finding:
     same = replay(question.step, found)
-    return "REFUTED", "a run", tuple(told(question, found, same)), 0
+    return Finding("REFUTED", "a run", tuple(told(question, found, same)))
 
 
 def told(question: Question, found: Counterexample, replayed: bool) -> list[str]:
