@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from thetaprime.analyse.stability import Stability, stability
     from thetaprime.answers import Answers
     from thetaprime.arguments import CallError
+    from thetaprime.compare import Comparison, compare
     from thetaprime.diagnostics import Diagnostic, SpecError
     from thetaprime.format import format_text
     from thetaprime.optimizer import Optimizer, Report, load, loads
 
 __all__ = [
-    "Answers", "CallError", "Diagnostic", "Optimizer", "Rate", "Report", "SpecError",
-    "Stability", "format_text", "load", "loads", "rate", "shipped", "stability",
+    "Answers", "CallError", "Comparison", "Diagnostic", "Optimizer", "Rate", "Report", "SpecError",
+    "Stability", "compare", "format_text", "load", "loads", "rate", "shipped", "stability",
 ]
 
 _WHERE = {
     "Answers": "answers",
-    "CallError": "arguments", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
+    "CallError": "arguments", "Comparison": "compare.result", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
     "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
     "format_text": "format", "Rate": "analyse.rate", "rate": "analyse.rate",
     "Stability": "analyse.stability", "stability": "analyse.stability",
@@ -37,6 +38,8 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "compare":  # a package that can be called
+        return import_module("thetaprime.compare")
     if name not in _WHERE:
         raise AttributeError(f"module 'thetaprime' has no attribute '{name}'")
     return getattr(import_module(f"thetaprime.{_WHERE[name]}"), name)

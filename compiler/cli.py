@@ -18,6 +18,7 @@ import click
 
 from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
+from thetaprime.command_compare import compare
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
@@ -72,6 +73,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(compare)
 cli.add_command(cli_analyse.stability)
 cli.add_command(cli_analyse.rate)
 

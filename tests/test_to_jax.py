@@ -91,6 +91,7 @@ def test_one_text_is_one_module() -> None:
     text = emit(compile_text(SGD))
     assert load(text, "sgd").SGDState is load(text, "sgd").SGDState
     state = load(text, "sgd").sgd(0.1).init(jnp.ones(2))
+    load(text.replace("A rule", "Another rule") + "\n", "sgd")
     close(pickle.loads(pickle.dumps(state)), state, 0)
 
 

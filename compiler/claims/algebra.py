@@ -197,10 +197,10 @@ class Algebra:
 
     def add(self, a: Value, b: Value) -> Value:
         one, two = a.ratio, b.ratio
-        if _large(one.num, two.den) or _large(one.den, two.num):
-            return self._opaque("+", a, b)
         if one.den == two.den:
             found = ratio(one.num + two.num, one.den)
+        elif _large(one.num, two.den) or _large(one.den, two.num):
+            return self._opaque("+", a, b)
         else:
             found = ratio(self.settled(one.num * two.den + two.num * one.den),
                           self.settled(one.den * two.den))

@@ -63,7 +63,7 @@ class Related:
 
 def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple[Related, ...]]:
     """A certificate that the rule of a question and its rival agree. Raises Unproved."""
-    known = ranges(rival.step, _widened(question, rival))
+    known = ranges(rival.step, widened(question, rival))
     point = Sym(question.step.point, True)
     wanted = [Relation("==", Sym(s.name, True), Num("0"))
               for s in question.step.states if not s.constant]
@@ -90,7 +90,7 @@ def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple
     raise Unproved(str(last))
 
 
-def _widened(question: Question, rival: Rival) -> dict[str, Interval]:
+def widened(question: Question, rival: Rival) -> dict[str, Interval]:
     """The ranges of the rival's hyperparameters that get their values from the rule's."""
     own = {h.name: of_range(h.range, h.type.kind == "int") for h in question.step.hypers}
     return {h.name: REAL if h.name in rival.hypers else own[h.name]
@@ -113,8 +113,8 @@ def _choices(rival: Rival, related: Mapping[str, list[Related]]) -> Iterator[dic
 def beside(
     world: World, rival: Rival, known: Ranges, states: Mapping[str, Value]
 ) -> Symbolic:
-    """The rival's step in the same case: the same point, gradient, loss and t; its states where
-    they are given, else atoms of its own."""
+    """The rival's step in the same case: the same point, gradient, loss and t; its states (and
+    hyperparameters that are not the rule's) where they are given, else atoms of its own."""
     run, algebra = world.run, world.run.algebra
     mine, theirs = run.step, rival.step
     given: dict[Sym, Value] = {Sym(n): v for n, v in states.items()}
@@ -126,6 +126,8 @@ def beside(
     before = replace(run, env={s: v for s, v in run.env.items() if not s.prime})
     for hyper in theirs.hypers:
         symbol = Sym(hyper.name)
+        if symbol in given:
+            continue
         expr = rival.hypers.get(hyper.name)
         if expr is not None:
             given[symbol] = before.of(expr)

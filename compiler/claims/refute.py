@@ -133,11 +133,19 @@ def related(op: str, a: Any, b: Any) -> bool:
     """Whether two numbers relate so; of 50 digits, nearly so."""
     if isinstance(a, Fraction | int) and isinstance(b, Fraction | int):
         return COMPARE[op](a, b)
+    a, b = _like(a, b), _like(b, a)
     scale = max(abs(a), abs(b))
     near = scale == 0 or abs(a - b) <= scale * float(CLOSE) or abs(a - b) < float(CLOSE)
     if op in ("==", "<=", ">="):
         return near or COMPARE[op](a, b)
     return not near and COMPARE[op](a, b)
+
+
+def _like(value: Any, other: Any) -> Any:
+    """A rational as a number of the other's 50 digits."""
+    if isinstance(value, Fraction) and not isinstance(other, Fraction | int | float):
+        return type(other)(value.numerator) / value.denominator
+    return value
 
 
 def _defined(*values: Any) -> bool:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
 SIMPLE = tuple(Fraction(v) for v in ["0", "1", "-1", "2", "1/2", "-1/2", "3"])
 INNER = tuple(Fraction(v) for v in ["1/2", "1/4", "9/10", "3/4", "0", "1", "2", "1/10"])
 DIGITS = 50
+
+
+@cache
+def precise() -> Field:
+    """Numbers of 50 decimal digits."""
+    return mpmath_field(DIGITS)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def run(step: Step, trial: Trial, numbers: Field | None = None) -> Iterator[Run]
         try:
             yield from list(run(step, trial, EXACT))
         except (NotRational, OverflowError, TypeError, ValueError):
-            yield from run(step, trial, mpmath_field(DIGITS))
+            yield from run(step, trial, precise())
         return
     point: Sequence[Any] = trial.point
     memory = start(step, point, trial.hypers, numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -12,17 +13,20 @@ import numpy as np
 from thetaprime.claims.equality import Rival
 from thetaprime.claims.questions import Question
 from thetaprime.claims.refute import Counterexample, everywhere, same
-from thetaprime.claims.runs import Trial, run
+from thetaprime.claims.runs import Trial, precise, run
 from thetaprime.claims.symmetry import MOVES
 from thetaprime.collect import constant
 from thetaprime.evaluate import Run
-from thetaprime.expr import Expr, Num, Sym, substitute, symbols
+from thetaprime.expr import Expr, Num, Sym, rewrite, substitute, symbols
 from thetaprime.interpret import hyperparameters
-from thetaprime.numbers import EXACT
+from thetaprime.ir import Step
+from thetaprime.numbers import EXACT, NotRational
+from thetaprime.types import SCALAR
 
 Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 Judge = Callable[[Question, Trial], Counterexample | int]
 SCALE = Fraction(3)
+T = Sym("t")
 
 
 def judged_equal(rival: Rival) -> Judge:
@@ -38,30 +42,45 @@ def judged_equal(rival: Rival) -> Judge:
 
 
 def rival_hypers(question: Question, rival: Rival, trial: Trial) -> dict[str, Any]:
-    """The rival's hyperparameters in a trial of the rule's."""
-    env = hyperparameters(question.step, trial.hypers, 1, EXACT)
-    known = {s: np.asarray(v)[()] for s, v in env.items() if np.ndim(v) == 0}
+    """The rival's hyperparameters in a trial of the rule's; schedules where they follow t, or one
+    of the rule's that is a schedule."""
+    step, given = question.step, trial.hypers
+    own = {h.name for h in step.hypers}
     found: dict[str, Any] = {}
     for hyper in rival.step.hypers:
         expr = rival.hypers.get(hyper.name)
-        if expr is not None:
-            found[hyper.name] = valued(expr, known)
-        elif Sym(hyper.name) in known:
-            found[hyper.name] = known[Sym(hyper.name)]
-        elif hyper.name in trial.hypers:
-            found[hyper.name] = trial.hypers[hyper.name]
+        if expr is None and hyper.name in own:
+            expr = Sym(hyper.name)
+        if expr is None:
+            continue
+        if isinstance(expr, Sym) and expr.name in given:
+            found[hyper.name] = given[expr.name]
+            continue
+        if T in symbols(expr) or any(callable(given.get(s.name)) for s in symbols(expr)):
+            found[hyper.name] = lambda k, expr=expr: valued(step, expr, given, k + 1)
+        else:
+            found[hyper.name] = valued(step, expr, given, 1)
     return found
 
 
-def valued(expr: Expr, known: Mapping[Sym, Any]) -> Any:
-    """The number that an expression in hyperparameters is. Raises ValueError."""
-    if isinstance(expr, Sym) and expr in known:
-        return known[expr]
-    put = {s: Num(str(known[s])) for s in symbols(expr) if s in known}
-    value = constant(substitute(expr, dict(put)))
-    if value is None:
-        raise ValueError(str(expr))
-    return value
+def valued(step: Step, expr: Expr, given: Mapping[str, Any], t: int) -> Any:
+    """The number that an expression in hyperparameters and t is, of 50 digits where it is not
+    rational. Raises ValueError."""
+    if isinstance(expr, Num):
+        return expr.value
+    for numbers in (EXACT, precise()):
+        with suppress(NotRational, TypeError):
+            env = hyperparameters(step, given, t, numbers)
+            if isinstance(expr, Sym) and callable(env.get(expr)):
+                return env[expr]
+            env[T] = numbers.array(t)
+            run = Run(step, numbers, [], env, t)
+            return np.asarray(run.value(rewrite(expr, _scalar)))[()]
+    raise ValueError(str(expr))
+
+
+def _scalar(node: Expr) -> Expr:
+    return replace(node, type=SCALAR)
 
 
 def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
@@ -111,8 +130,19 @@ def _judged_moved(question: Question, trial: Trial) -> Counterexample | int:
 def _each(array: Any, target: Sym, expr: Expr, known: Mapping[Sym, Any]) -> Any:
     found = np.empty(array.shape, object)
     for index in np.ndindex(array.shape):
-        found[index] = valued(expr, {**known, Sym(target.name): array[index]})
+        found[index] = _put(expr, {**known, Sym(target.name): array[index]})
     return found
+
+
+def _put(expr: Expr, known: Mapping[Sym, Any]) -> Any:
+    """The number that an expression is. Raises ValueError."""
+    if isinstance(expr, Sym) and expr in known:
+        return known[expr]
+    put = {s: Num(str(known[s])) for s in symbols(expr) if s in known}
+    value = constant(substitute(expr, dict(put)))
+    if value is None:
+        raise ValueError(str(expr))
+    return value
 
 
 def _parted(
@@ -120,7 +150,7 @@ def _parted(
     move: Move | None = None,
 ) -> Counterexample | int:
     """The first step after which the points differ, ours moved as the claim says; else how many
-    steps agreed."""
+    steps agreed. What comes after an undefined number says nothing."""
     points = 0
     point = question.step.point
     try:
@@ -145,8 +175,8 @@ def _apart(
         mine = list(move(tuple(mine)))
     for a, b in zip(mine, theirs, strict=True):
         for left, right in zip(np.ravel(a), np.ravel(b), strict=True):
-            if left == left and right == right and not same(left, right):
+            if left != left or right != right:
+                raise ArithmeticError("undefined")
+            if not same(left, right):
                 return left, right
-            if (left == left) != (right == right):
-                return None
     return None

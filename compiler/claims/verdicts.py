@@ -178,7 +178,7 @@ def _array(array: Any) -> str:
 
 def shown(value: Any) -> str:
     """A number as a person would write it."""
-    if isinstance(value, Fraction | int):
+    if isinstance(value, Fraction | int) and Fraction(value).denominator.bit_length() < 99:
         text = str(value)
         return text if len(text) <= 12 else f"{float(value):.10g}"
     return f"{float(value):.10g}"

@@ -1,0 +1,141 @@
+"""Two steps as one question: hyperparameters of equal names are one, all others are either given
+by expressions in the first rule's, or free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+
+from thetaprime.claims.equality import Related, Rival, prove_equality
+from thetaprime.claims.facts import Certificate, Unproved, prove
+from thetaprime.claims.questions import Question, Relation
+from thetaprime.claims.refute import Counterexample, Tested, attack, sampled
+from thetaprime.claims.same_runs import judged_equal
+from thetaprime.claims.symbolic import Unknown
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite
+from thetaprime.ir import Hyper, Step
+from thetaprime.render import spec_text
+from thetaprime.source import NO_SOURCE
+from thetaprime.syntax import Claim, SpecRef
+from thetaprime.types import SCALAR
+
+FAILED = (Unproved, Unknown, ArithmeticError, ValueError, KeyError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``a`` beside ``b``. ``hypers``: hyperparameters of b as expressions in a's; ``when``: what is
+    assumed of a's hyperparameters."""
+
+    a: Step
+    b: Step
+    hypers: Mapping[str, Expr] = field(default_factory=dict)
+    when: tuple[Relation, ...] = ()
+
+    @cached_property
+    def question(self) -> Question:
+        claim = Claim("equals", SpecRef(self.b.name))
+        return Question(claim, NO_SOURCE, self.a, when=self.when)
+
+    @cached_property
+    def rival(self) -> Rival:
+        return Rival(self.b, self.hypers)
+
+    def given(self, **hypers: Expr) -> Pair:
+        """With more hyperparameters of b given."""
+        return replace(self, hypers={**self.hypers, **hypers})
+
+    def assuming(self, *when: Relation) -> Pair:
+        """Under more conditions."""
+        return replace(self, when=(*self.when, *when))
+
+    @property
+    def turned(self) -> Pair:
+        """b beside a, with equal names as one."""
+        return Pair(self.b, self.a)
+
+    def missing(self) -> tuple[Hyper, ...]:
+        """The hyperparameters of b that nothing gives: a has none of the name."""
+        own = {h.name for h in self.a.hypers}
+        return tuple(h for h in self.b.hypers if h.name not in own and h.name not in self.hypers)
+
+    def attacked(self, count: int, seed: int = 0) -> Counterexample | Tested:
+        """Exact runs of both: the smallest counterexample, or how many steps agreed."""
+        return attack(self.question, count, judged_equal(self.rival), seed)
+
+    def agrees(self, count: int, seed: int = 0, least: int = 1) -> bool:
+        """Whether no exact run contradicts that they are equal, and ``least`` steps confirm it."""
+        judge, points = judged_equal(self.rival), 0
+        try:
+            for trial in sampled(self.question, count, seed):
+                found = judge(self.question, trial)
+                if isinstance(found, Counterexample):
+                    return False
+                points += found
+        except FAILED:
+            return False
+        return points >= least
+
+    def proved(self) -> Shown:
+        """That the iterates are the same. Raises one of FAILED."""
+        invariants = tuple(_invariants(self.question))
+        question = replace(self.question, when=(*self.when, *(one for one, _ in invariants)))
+        return Shown(self, *prove_equality(question, self.rival), invariants)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A proof that two rules agree: the pair that it is about, with its map and conditions, the
+    relation of the states, and what holds of the first rule's own states at every step."""
+
+    pair: Pair
+    certificate: Certificate
+    related: tuple[Related, ...]
+    invariants: tuple[tuple[Relation, Certificate], ...] = ()
+
+
+def _invariants(question: Question) -> Iterator[tuple[Relation, Certificate]]:
+    """The states that are the point before every step, with proofs."""
+    step = question.step
+    for state in step.states:
+        if state.start == Sym(step.point) and not state.constant and state.guard is None:
+            one = Relation("==", Sym(state.name, type=state.type), Sym(step.point, type=state.type))
+            with suppress(*FAILED):
+                yield one, prove(replace(question, facts=(one,), claim=replace(
+                    question.claim, form="fact")))
+
+
+def real(step: Step) -> tuple[Hyper, ...]:
+    """The hyperparameters that are numbers."""
+    return tuple(h for h in step.hypers if h.type.kind in ("real", "int") and not isinstance(
+        h.default, tuple))
+
+
+def equal(name: str, value: Expr) -> Relation:
+    """The condition `name = value`."""
+    return Relation("==", Sym(name), rewrite(value, lambda n: replace(n, type=SCALAR)))
+
+
+def condition_text(one: Relation) -> str:
+    """`wd = 0`."""
+    sign = "=" if one.op == "==" else one.op
+    return f"{spec_text(one.left)} {sign} {spec_text(one.right)}"
+
+
+def texts(hypers: Mapping[str, Expr]) -> dict[str, str]:
+    """A map of hyperparameters in the notation of specs."""
+    return {name: spec_text(expr) for name, expr in hypers.items()}
+
+
+def numeral(value: Fraction) -> Expr:
+    """A number as an expression."""
+    text = str(abs(value))
+    return Num(text) if value >= 0 else Apply("neg", (Num(text, type=SCALAR),), type=SCALAR)
+
+
+def names(steps: Iterable[Step]) -> set[str]:
+    """The hyperparameters of steps."""
+    return {h.name for s in steps for h in s.hypers}
