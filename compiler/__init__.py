@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from thetaprime.analyse.stability import Stability, stability
     from thetaprime.answers import Answers
     from thetaprime.arguments import CallError
-    from thetaprime.compare import Comparison, compare
+    from thetaprime.compare import compare
+    from thetaprime.compare.result import Comparison
     from thetaprime.diagnostics import Diagnostic, SpecError
     from thetaprime.format import format_text
     from thetaprime.optimizer import Optimizer, Report, load, loads

@@ -17,19 +17,22 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from thetaprime.compare.operands import operand
-from thetaprime.compare.result import Comparison
-from thetaprime.compare.search import compared
-from thetaprime.optimizer import Optimizer
+if TYPE_CHECKING:
+    from thetaprime.compare.result import Comparison
+    from thetaprime.optimizer import Optimizer
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["compare"]
 
 
 def compare(a: str | Optimizer, b: str | Optimizer) -> Comparison:
     """The verdict on two optimizers: loaded ones, names of shipped specs, paths that end in
     ``.opt``, or expressions of the language, ``"SAM(SGD) with rho = 0"``. Raises SpecError and
     CallError."""
+    from thetaprime.compare.operands import operand
+    from thetaprime.compare.search import compared
+
     return compared(operand(a), operand(b))
 
 

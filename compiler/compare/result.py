@@ -37,8 +37,8 @@ class Comparison:
 
     ``map``: hyperparameters of b in a's; ``inverse`` the other way round; ``conditions`` (on a's,
     those on b's are marked): under each of them the two are equal; ``choices`` of static
-    hyperparameters that it is for. ``notes`` tell what else was found: the terms that
-    differ, the gap, why conditions are needed, what was tried. ``proof`` is what `verify` checks again.
+    hyperparameters that it is for. ``notes`` tell what else was found: the terms that differ, the
+    gap, why conditions are needed, what was tried. ``proof`` is what `verify` checks again.
     """
 
     a: str
