@@ -31,7 +31,8 @@ __all__ = [
 
 _WHERE = {
     "Answers": "answers",
-    "CallError": "arguments", "Comparison": "compare.result", "Optimizer": "optimizer", "Report": "optimizer", "load": "optimizer",
+    "CallError": "arguments", "Comparison": "compare.result", "Optimizer": "optimizer",
+    "Report": "optimizer", "load": "optimizer",
     "loads": "optimizer", "SpecError": "diagnostics", "Diagnostic": "diagnostics",
     "format_text": "format", "Rate": "analyse.rate", "rate": "analyse.rate",
     "Stability": "analyse.stability", "stability": "analyse.stability",

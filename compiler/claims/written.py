@@ -10,7 +10,7 @@ from functools import reduce
 from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.context import Book, Context
 from thetaprime.claims.facts import Certificate, Settled
-from thetaprime.claims.polynomials import ONE, Monomial, Poly, Ratio
+from thetaprime.claims.polynomials import ONE, Monomial, Poly, Ratio, scaled
 from thetaprime.claims.positive import Proof
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.intervals import REAL
@@ -98,8 +98,11 @@ class Writer:
 
     def quotient(self, found: Ratio) -> Expr:
         """A quotient as an expression."""
-        top = self.sum(found.num)
-        return top if found.den == ONE else Apply("/", (top, self.sum(found.den)))
+        if found.den == ONE:
+            return self.sum(found.num)
+        side = -1 if found.den.terms.get((), 0) < 0 else 1
+        top, bottom = (scaled(p, Fraction(side)) for p in (found.num, found.den))
+        return Apply("/", (self.sum(top), self.sum(bottom)))
 
     def sum(self, poly: Poly) -> Expr:
         """A polynomial as an expression: terms with a plus first."""

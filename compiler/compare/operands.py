@@ -83,7 +83,7 @@ def _from_file(text: str, path: Path, rest: str) -> Operand:
         raise CallError("no-access", f"cannot read `{path}`: {error}") from None
     if not rest:
         return Operand(text.strip(), _whole(source))
-    name = parse(source).definitions[0].name if parse(source).definitions else path.stem
+    name = re.sub(r"\W", "", path.stem)
     beside = Source(str(path.parent / "compared.opt"), f"optimizer {NAME} = {name} {rest}\n")
     return Operand(text.strip(), _resolved(beside))
 
