@@ -1,0 +1,272 @@
+"""For which hyperparameters two linear rules agree: polynomial equations, solved exactly.
+
+`solve` splits the zeros of a system into branches. An equation is split into its factors; a factor
+c*u + r that is linear in an unknown u gives u = -r/c where c is not 0, and c = r = 0 elsewhere. So
+the branches together are all zeros, but for those that `Known` says cannot be (a learning rate of
+0). What no factor is linear in is put through a Groebner basis once, and then left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from thetaprime.compare.forms import rational
+from thetaprime.compare.transfer import Element, LinearForm
+from thetaprime.forward import FORWARD
+from thetaprime.intervals import Interval, of_range, point
+
+# A polynomial of the ring of the field that both rules share, without z and t.
+Poly = Any
+# Branches that are followed before a search is given up.
+MOST_BRANCHES = 200
+
+
+class TooMany(Exception):
+    """More branches than are followed."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Where hyperparameters lie, by the number of their generator."""
+
+    ranges: Mapping[int, Interval]
+
+    def nonzero(self, poly: Poly) -> bool:
+        """Whether a polynomial cannot be 0 within the ranges."""
+        found = self.interval(poly)
+        return found.positive or found.negative
+
+    def interval(self, poly: Poly) -> Interval:
+        total = point(Fraction(0))
+        for monomial, coefficient in poly.terms():
+            term = point(Fraction(int(coefficient.numerator), int(coefficient.denominator)))
+            for place, exponent in enumerate(monomial):
+                if exponent:
+                    power = FORWARD["^"](self.ranges[place], point(Fraction(exponent)))
+                    term = FORWARD["*"](term, power)
+            total = FORWARD["+"](total, term)
+        return total
+
+    def outside(self, place: int, value: Element) -> bool:
+        """Whether a value of a hyperparameter is never in its range."""
+        return self.nonzero(value.numer - value.denom * value.field.ring.gens[place]) or (
+            (number := rational(value)) is not None and number not in self.ranges[place])
+
+
+def known(*forms: LinearForm) -> Known:
+    found = {}
+    for form in forms:
+        for (name, _), element in form.hypers.items():
+            hyper = form.step.hyper(name)
+            found[generator(element)] = of_range(hyper.range, hyper.static)
+    return Known(found)
+
+
+def generator(symbol: Element) -> int:
+    """The number of the generator that a symbol is."""
+    (monomial,) = symbol.numer.monoms()
+    return monomial.index(1)
+
+
+@dataclass(frozen=True)
+class Zero:
+    """A branch of the zeros of a system: ``values`` of generators, in terms of those that have
+    none; ``left`` are polynomials that are 0 too, and not solved; ``outside`` are generators whose
+    value is never in their range; ``nonzero`` are polynomials that are not 0."""
+
+    values: Mapping[int, Element]
+    left: tuple[Poly, ...] = ()
+    outside: tuple[int, ...] = ()
+    nonzero: tuple[Poly, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Branch:
+    system: tuple[Poly, ...]
+    values: tuple[tuple[int, Element], ...] = ()
+    nonzero: tuple[Poly, ...] = ()
+    based: bool = False
+
+
+@dataclass
+class _Search:
+    """``order``: the generators to solve for, those first that should get values first."""
+
+    order: Sequence[int]
+    known: Known
+    ring: Any
+    branches: int = 0
+    pending: list[_Branch] = field(default_factory=list)
+
+
+def equations(gaps: Iterable[Element]) -> tuple[Poly, ...]:
+    """The polynomials in hyperparameters that vanish where all elements do: the coefficients of
+    the powers of z in their numerators."""
+    found: dict[Poly, None] = {}
+    for gap in gaps:
+        parts: dict[int, dict[tuple[int, ...], Any]] = {}
+        for monomial, coefficient in gap.numer.terms():
+            parts.setdefault(monomial[0], {})[(0, *monomial[1:])] = coefficient
+        for terms in parts.values():
+            found[gap.numer.ring.from_dict(terms).monic()] = None
+    return tuple(sorted(found, key=len))
+
+
+def solve(
+    system: Sequence[Poly], order: Sequence[int], about: Known, nonzero: Sequence[Poly] = ()
+) -> tuple[Zero, ...]:
+    """All zeros, those with the fewest values and equations left first. Raises TooMany."""
+    if not system:
+        return (Zero({}, nonzero=tuple(nonzero)),)
+    search = _Search(order, about, system[0].ring)
+    search.pending.append(_Branch(tuple(system), (), tuple(nonzero)))
+    found: list[Zero] = []
+    while search.pending:
+        search.branches += 1
+        if search.branches > MOST_BRANCHES:
+            raise TooMany
+        found += _followed(search, search.pending.pop())
+    return tuple(sorted(found, key=lambda s: (len(s.outside), len(s.left), len(s.values))))
+
+
+def _followed(search: _Search, branch: _Branch) -> Iterator[Zero]:
+    """The zero that a branch is, if nothing is left to solve; else its parts are pending."""
+    split = []
+    for poly in branch.system:
+        if poly:
+            factors = _factors(search, poly, branch.nonzero)
+            if not factors:
+                return
+            split.append(factors)
+    if not split:
+        yield _zero(search, branch)
+        return
+    chosen = min((c for c in (_chosen(search, f) for f in split) if c is not None),
+                 key=lambda c: c[0], default=None)
+    if chosen is not None:
+        _branched(search, branch, chosen[1])
+    elif not branch.based:
+        search.pending.append(replace(branch, system=_basis(search, branch), based=True))
+    elif (several := next((f for f in split if len(f) > 1), None)) is not None:
+        for factor in several:
+            search.pending.append(replace(branch, system=(factor, *branch.system)))
+    else:
+        yield replace(_zero(search, branch), left=tuple(dict.fromkeys(f[0] for f in split)))
+
+
+def _factors(search: _Search, poly: Poly, nonzero: Sequence[Poly]) -> list[Poly]:
+    """The factors of a polynomial that may be 0."""
+    parts = [factor.monic() for factor, _ in poly.factor_list()[1]]
+    return [p for p in parts if p not in nonzero and not search.known.nonzero(p)]
+
+
+# A factor, the unknown that it is linear in, and what stands before the unknown.
+_Linear = tuple[Poly, int, Poly]
+
+
+def _chosen(search: _Search, factors: Sequence[Poly]) -> tuple[Any, list[_Linear]] | None:
+    """How to solve each of the factors of an equation, and how good that is; None: one is not
+    linear in any unknown."""
+    found = []
+    worst: Any = ()
+    for factor in factors:
+        options = [(place, _coefficient(factor, place)) for place in search.order
+                   if factor.degree(place) == 1]
+        if not options:
+            return None
+        sure = {place: search.known.nonzero(c) for place, c in options}
+        place, before = min(options, key=lambda o: (
+            not sure[o[0]], search.order.index(o[0])))
+        found.append((factor, place, before))
+        worst = max(worst, (not sure[place], search.order.index(place), len(factor)))
+    return (len(factors), worst), found
+
+
+def _coefficient(poly: Poly, place: int) -> Poly:
+    """What stands before an unknown."""
+    return poly.diff(place)
+
+
+def _branched(search: _Search, branch: _Branch, chosen: Sequence[_Linear]) -> None:
+    nonzero = branch.nonzero
+    for factor, place, before in chosen:
+        rest = factor - before * search.ring.gens[place]
+        if not search.known.nonzero(before) and not before.is_ground:
+            search.pending.append(replace(
+                branch, system=(before, rest, *branch.system), nonzero=nonzero))
+        after = _put(branch, place, -rest, before, (*nonzero, before))
+        if after is not None:
+            search.pending.append(after)
+        nonzero = (*nonzero, factor)
+
+
+def _put(
+    branch: _Branch, place: int, top: Poly, below: Poly, nonzero: Sequence[Poly]
+) -> _Branch | None:
+    """The branch with an unknown replaced by top/below; None where what is not 0 would be."""
+    kept = []
+    for poly in nonzero:
+        changed = replaced(poly, place, top, below)
+        if not changed:
+            return None
+        if not changed.is_ground:
+            kept.append(changed.monic())
+    system = tuple(replaced(p, place, top, below) for p in branch.system)
+    value = top.ring.to_field()(top) / below
+    return replace(branch, system=tuple(p for p in system if p), nonzero=tuple(kept),
+                   values=(*branch.values, (place, value)))
+
+
+def replaced(poly: Poly, place: int, top: Poly, below: Poly) -> Poly:
+    """The numerator of the polynomial with a generator replaced by top/below."""
+    degree = max(poly.degree(place), 0)
+    parts: dict[int, dict[tuple[int, ...], Any]] = {}
+    for monomial, coefficient in poly.terms():
+        rest = (*monomial[:place], 0, *monomial[place + 1:])
+        parts.setdefault(monomial[place], {})[rest] = coefficient
+    return sum((poly.ring.from_dict(terms) * top**e * below**(degree - e)
+                for e, terms in parts.items()), poly.ring.zero)
+
+
+def substituted(element: Element, values: Mapping[int, Element]) -> Element:
+    """The element with generators replaced, all at once."""
+    made = element.field
+
+    def put(poly: Poly) -> Element:
+        total = made(0)
+        for monomial, coefficient in poly.terms():
+            kept = tuple(0 if place in values else e for place, e in enumerate(monomial))
+            term = made(made.ring.from_dict({kept: coefficient}))
+            for place, exponent in enumerate(monomial):
+                if exponent and place in values:
+                    term *= values[place] ** exponent
+            total += term
+        return total
+
+    return put(element.numer) / put(element.denom)
+
+
+def _basis(search: _Search, branch: _Branch) -> tuple[Poly, ...]:
+    """A Groebner basis for an order in which unknowns come first."""
+    from sympy.polys.groebnertools import groebner
+
+    places = [*search.order, *(k for k in range(search.ring.ngens) if k not in search.order)]
+    symbols = [search.ring.symbols[k] for k in places]
+    ring = search.ring.clone(symbols=symbols)
+    system = [p.set_ring(ring) for p in branch.system]
+    return tuple(p.set_ring(search.ring) for p in groebner(system, ring))
+
+
+def _zero(search: _Search, branch: _Branch) -> Zero:
+    """Values in terms of generators that have none."""
+    final: dict[int, Element] = {}
+    for place, value in reversed(branch.values):
+        final[place] = substituted(value, final)
+    values = {place: final[place] for place, _ in branch.values}
+    outside = tuple(p for p, v in values.items() if search.known.outside(p, v))
+    return Zero(values, (), outside, branch.nonzero)
+
+
