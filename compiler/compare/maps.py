@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from thetaprime.compare.forms import rational
-from thetaprime.compare.transfer import Element, LinearForm
+from thetaprime.compare.exact import rational
+from thetaprime.compare.transfer import Element, LinearForm, substituted
 from thetaprime.forward import FORWARD
 from thetaprime.intervals import Interval, of_range, point
 
@@ -75,12 +75,12 @@ def generator(symbol: Element) -> int:
 class Zero:
     """A branch of the zeros of a system: ``values`` of generators, in terms of those that have
     none; ``left`` are polynomials that are 0 too, and not solved; ``outside`` are generators whose
-    value is never in their range; ``nonzero`` are polynomials that are not 0."""
+    value is never in their range. What was split off on the way needs no mention: the system
+    vanishes for these values identically, wherever they are finite."""
 
     values: Mapping[int, Element]
     left: tuple[Poly, ...] = ()
     outside: tuple[int, ...] = ()
-    nonzero: tuple[Poly, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,11 @@ class _Branch:
 
 @dataclass
 class _Search:
-    """``order``: the generators to solve for, those first that should get values first."""
+    """``order``: the generators to solve for, in the order of preference; the first ``own`` of
+    them belong to the rule that is solved for."""
 
     order: Sequence[int]
+    own: int
     known: Known
     ring: Any
     branches: int = 0
@@ -103,25 +105,40 @@ class _Search:
 
 
 def equations(gaps: Iterable[Element]) -> tuple[Poly, ...]:
-    """The polynomials in hyperparameters that vanish where all elements do: the coefficients of
-    the powers of z in their numerators."""
+    """Polynomials in hyperparameters that vanish together where all elements do: the coefficients
+    of the powers of z in their numerators; and what follows, the numerators at the rational poles,
+    which fall into more factors."""
     found: dict[Poly, None] = {}
     for gap in gaps:
-        parts: dict[int, dict[tuple[int, ...], Any]] = {}
-        for monomial, coefficient in gap.numer.terms():
-            parts.setdefault(monomial[0], {})[(0, *monomial[1:])] = coefficient
-        for terms in parts.values():
-            found[gap.numer.ring.from_dict(terms).monic()] = None
+        for poly in coefficients(gap.numer, 0).values():
+            found[poly.monic()] = None
+        for factor, _ in gap.denom.factor_list()[1]:
+            if factor.degree(0) == 1:
+                slope, base = (coefficients(factor, 0).get(k, factor.ring.zero) for k in (1, 0))
+                at_pole = replaced(gap.numer, 0, -base, slope)
+                found |= {at_pole.monic(): None} if at_pole else {}
     return tuple(sorted(found, key=len))
 
 
+def coefficients(poly: Poly, place: int) -> dict[int, Poly]:
+    """What stands before the powers of a generator."""
+    parts: dict[int, dict[tuple[int, ...], Any]] = {}
+    for monomial, coefficient in poly.terms():
+        rest = (*monomial[:place], 0, *monomial[place + 1:])
+        parts.setdefault(monomial[place], {})[rest] = coefficient
+    return {exponent: poly.ring.from_dict(terms) for exponent, terms in parts.items()}
+
+
 def solve(
-    system: Sequence[Poly], order: Sequence[int], about: Known, nonzero: Sequence[Poly] = ()
+    system: Sequence[Poly], own: Sequence[int], rest: Sequence[int], about: Known,
+    nonzero: Sequence[Poly] = (),
 ) -> tuple[Zero, ...]:
-    """All zeros, those with the fewest values and equations left first. Raises TooMany."""
+    """All zeros, solved for the generators ``own`` before the ``rest``; none of them is part of
+    another; the fewer equations are left and the less is asked of the rest, the earlier. Raises
+    TooMany."""
     if not system:
-        return (Zero({}, nonzero=tuple(nonzero)),)
-    search = _Search(order, about, system[0].ring)
+        return (Zero({}),)
+    search = _Search((*own, *rest), len(own), about, system[0].ring)
     search.pending.append(_Branch(tuple(system), (), tuple(nonzero)))
     found: list[Zero] = []
     while search.pending:
@@ -129,7 +146,25 @@ def solve(
         if search.branches > MOST_BRANCHES:
             raise TooMany
         found += _followed(search, search.pending.pop())
-    return tuple(sorted(found, key=lambda s: (len(s.outside), len(s.left), len(s.values))))
+    found.sort(key=lambda s: (len(s.outside), sum(p in rest for p in s.values), len(s.left),
+                              len(s.values)))
+    kept: list[Zero] = []
+    for zero in found:
+        if not any(_within(zero, other) for other in kept):
+            kept.append(zero)
+    return tuple(kept)
+
+
+def _within(zero: Zero, other: Zero) -> bool:
+    """Whether a zero is one for which the other's equations hold too."""
+    ring = next((v.field.ring for v in other.values.values()), None)
+    if ring is None:
+        return not other.left
+    field = ring.to_field()
+    return not other.left and not any(
+        substituted(field(ring.gens[p]) - v, zero.values) for p, v in other.values.items()
+        if substituted(field(v.denom), zero.values)) and all(
+        substituted(field(v.denom), zero.values) for v in other.values.values())
 
 
 def _followed(search: _Search, branch: _Branch) -> Iterator[Zero]:
@@ -164,33 +199,28 @@ def _factors(search: _Search, poly: Poly, nonzero: Sequence[Poly]) -> list[Poly]
 
 
 # A factor, the unknown that it is linear in, and what stands before the unknown.
-_Linear = tuple[Poly, int, Poly]
+_Step = tuple[Poly, int, Poly]
 
 
-def _chosen(search: _Search, factors: Sequence[Poly]) -> tuple[Any, list[_Linear]] | None:
-    """How to solve each of the factors of an equation, and how good that is; None: one is not
-    linear in any unknown."""
-    found = []
-    worst: Any = ()
+def _chosen(search: _Search, factors: Sequence[Poly]) -> tuple[Any, list[_Step]] | None:
+    """How to solve each of the factors of an equation, and what speaks against that; None: one is
+    not linear in any unknown."""
+    found: list[_Step] = []
+    against: Any = (False, 0)
     for factor in factors:
-        options = [(place, _coefficient(factor, place)) for place in search.order
+        options = [(place, factor.diff(place)) for place in search.order
                    if factor.degree(place) == 1]
         if not options:
             return None
-        sure = {place: search.known.nonzero(c) for place, c in options}
-        place, before = min(options, key=lambda o: (
-            not sure[o[0]], search.order.index(o[0])))
-        found.append((factor, place, before))
-        worst = max(worst, (not sure[place], search.order.index(place), len(factor)))
-    return (len(factors), worst), found
+        costs = [(k >= search.own, not search.known.nonzero(before), k)
+                 for k, (_, before) in ((search.order.index(o[0]), o) for o in options)]
+        best = min(range(len(options)), key=costs.__getitem__)
+        found.append((factor, *options[best]))
+        against = max(against, costs[best][:2])
+    return (against[1], sum(map(len, factors)), len(factors), against[0]), found
 
 
-def _coefficient(poly: Poly, place: int) -> Poly:
-    """What stands before an unknown."""
-    return poly.diff(place)
-
-
-def _branched(search: _Search, branch: _Branch, chosen: Sequence[_Linear]) -> None:
+def _branched(search: _Search, branch: _Branch, chosen: Sequence[_Step]) -> None:
     nonzero = branch.nonzero
     for factor, place, before in chosen:
         rest = factor - before * search.ring.gens[place]
@@ -222,31 +252,13 @@ def _put(
 
 def replaced(poly: Poly, place: int, top: Poly, below: Poly) -> Poly:
     """The numerator of the polynomial with a generator replaced by top/below."""
-    degree = max(poly.degree(place), 0)
-    parts: dict[int, dict[tuple[int, ...], Any]] = {}
-    for monomial, coefficient in poly.terms():
-        rest = (*monomial[:place], 0, *monomial[place + 1:])
-        parts.setdefault(monomial[place], {})[rest] = coefficient
-    return sum((poly.ring.from_dict(terms) * top**e * below**(degree - e)
-                for e, terms in parts.items()), poly.ring.zero)
-
-
-def substituted(element: Element, values: Mapping[int, Element]) -> Element:
-    """The element with generators replaced, all at once."""
-    made = element.field
-
-    def put(poly: Poly) -> Element:
-        total = made(0)
-        for monomial, coefficient in poly.terms():
-            kept = tuple(0 if place in values else e for place, e in enumerate(monomial))
-            term = made(made.ring.from_dict({kept: coefficient}))
-            for place, exponent in enumerate(monomial):
-                if exponent and place in values:
-                    term *= values[place] ** exponent
-            total += term
-        return total
-
-    return put(element.numer) / put(element.denom)
+    degree = max(poly.degree(place), 0) if poly else 0
+    tops, belows = [poly.ring.one], [poly.ring.one]
+    for _ in range(degree):
+        tops.append(tops[-1] * top)
+        belows.append(belows[-1] * below)
+    return sum((c * tops[e] * belows[degree - e]
+                for e, c in coefficients(poly, place).items()), poly.ring.zero)
 
 
 def _basis(search: _Search, branch: _Branch) -> tuple[Poly, ...]:
@@ -267,6 +279,6 @@ def _zero(search: _Search, branch: _Branch) -> Zero:
         final[place] = substituted(value, final)
     values = {place: final[place] for place, _ in branch.values}
     outside = tuple(p for p, v in values.items() if search.known.outside(p, v))
-    return Zero(values, (), outside, branch.nonzero)
+    return Zero(values, (), outside)
 
 

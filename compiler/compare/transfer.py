@@ -18,7 +18,7 @@ unrolling n1 + n2 + 2 steps proves the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -238,27 +238,40 @@ def apart(one: Terms, two: Terms) -> Terms:
     return {key: gap for key, gap in gaps.items() if gap}
 
 
-# Several steps as one.
+# Other symbols.
 
 
-def repeated(form: LinearForm, count: int) -> LinearForm:
-    """The rule whose step is ``count`` steps of this one."""
-    first, later = form.first, form.later
-    for _ in range(count - 1):
-        first, later = _then(first, form.later), _then(later, form.later)
-    return replace(form, first=first, later=later, queries=form.queries * count)
+def substituted(element: Element, values: Mapping[int, Element]) -> Element:
+    """The element with generators replaced, all at once."""
+    made = element.field
+
+    def put(poly: Any) -> Element:
+        total = made(0)
+        for monomial, coefficient in poly.terms():
+            kept = tuple(0 if place in values else e for place, e in enumerate(monomial))
+            term = made(made.ring.from_dict({kept: coefficient}))
+            for place, exponent in enumerate(monomial):
+                if exponent and place in values:
+                    term *= values[place] ** exponent
+            total += term
+        return total
+
+    return put(element.numer) / put(element.denom)
 
 
-def _then(one: Maps, two: Maps) -> Maps:
-    """The second step after the first: its answers come after those of the first."""
-    height, width = len(two.d), len(one.d)
-    zero: Vector = tuple(0 for _ in range(height))
-    cross = product(two.c, one.b)
-    upper = tuple((*row, *zero) for row in one.d)
-    lower = tuple((*cross[k], *two.d[k]) for k in range(height))
-    assert all(len(row) == width + height for row in (*upper, *lower))
-    return Maps(
-        product(two.a, one.a),
-        tuple((*x, *y) for x, y in zip(product(two.a, one.b), two.b, strict=True)),
-        (*one.c, *product(two.c, one.a)),
-        (*upper, *lower))
+def renamed(form: LinearForm, values: Mapping[int, Element]) -> LinearForm:
+    """The rule with hyperparameters replaced, by the number of their generator."""
+    if not values:
+        return form
+    field = form.field
+
+    def vector(row: Vector) -> Vector:
+        return tuple(substituted(field(e), values) for e in row)
+
+    def maps(one: Maps) -> Maps:
+        return Maps(*(tuple(vector(row) for row in m) for m in (one.a, one.b, one.c, one.d)))
+
+    return replace(
+        form, first=maps(form.first), later=maps(form.later), start=vector(form.start),
+        point=vector(form.point), reported=vector(form.reported),
+        nonzero=tuple(substituted(field(p), values).numer for p in form.nonzero))
