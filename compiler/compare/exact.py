@@ -140,13 +140,21 @@ class Exact(Walk):
                 known = self.truth(inner, at)
                 return None if known is None else not known
             case Apply("and" | "or", args):
-                found = [self.truth(a, at) for a in args]
-                decisive = condition.op == "or"
-                return decisive if decisive in found else None if None in found else not decisive
+                return self._joined(condition.op == "or", args, at)
             case Apply(op, (one, two)) if op in ORDER:
                 a, b = self.value(one, at), self.value(two, at)
                 return None if self.is_vector(a) or self.is_vector(b) else self._compared(op, a - b)
         return None
+
+    def _joined(self, decisive: bool, args: Sequence[Expr], at: Lanes) -> bool | None:
+        """`or` (True decides) and `and` (False does); what comes after that is not asked."""
+        unknown = False
+        for arg in args:
+            known = self.truth(arg, at)
+            if known == decisive:
+                return decisive
+            unknown |= known is None
+        return None if unknown else not decisive
 
     def _compared(self, op: str, gap: Element) -> bool | None:
         """Whether gap op 0; t is at least 2 in later steps. A hyperparameter has not the one value

@@ -1,19 +1,9 @@
 """Are two rules that are linear in their oracle the same? A decision procedure.
 
-The oracle is an unknown function, gradients are arbitrary; hyperparameters are constant. Notions of
-the same, each decided for all hyperparameters and all steps:
-
-    transfer    the transfer functions from answers to queries are equal: equal queries after
-                suitable starts (oracle equivalence in Linnaeus)
-    queries     equal queries from the actual starts
-    stream      equal points of training when both get the same answers, wherever they ask
-    run         queries and stream
-    reported    run, and equal points to evaluate
-
-Each is an equation of rational functions in z over the field of hyperparameters, see `transfer`;
-where it does not hold, `maps` solves for the hyperparameters for which it does. The first step of a
-rule may be another one than all later ones (`first g`, `if t == 1`); rules that change otherwise
-with t are not decided here.
+The notions of the same are those of `notions`, each decided for all hyperparameters and all steps;
+where one does not hold, `maps` solves for the hyperparameters for which it does. Hyperparameters
+are constant. The first step of a rule may be another one than all later ones (`first g`,
+`if t == 1`); rules that change otherwise with t are not decided here.
 """
 
 from __future__ import annotations
@@ -36,19 +26,17 @@ from thetaprime.compare.maps import (
     known,
     solve,
 )
+from thetaprime.compare.notions import Notion, gaps
 from thetaprime.compare.shifts import Shift, reading, repeated, shift
 from thetaprime.compare.transfer import (
     Element,
     LinearForm,
     Matrix,
-    Responses,
     Terms,
     apart,
-    asked,
     made,
     order,
     renamed,
-    responses,
     substituted,
     transfer,
     unrolled,
@@ -56,8 +44,6 @@ from thetaprime.compare.transfer import (
 from thetaprime.expr import Expr, Sym
 from thetaprime.ir import Step
 
-Notion = Literal["transfer", "queries", "stream", "run", "reported"]
-NOTIONS: tuple[Notion, ...] = ("transfer", "queries", "stream", "run", "reported")
 # How often one rule may be repeated in a step of the other.
 REPEATS = (2, 3)
 
@@ -121,6 +107,13 @@ class Linear:
     def same(self) -> Mapping[Notion, bool]:
         """Which notions hold where hyperparameters of equal names are equal."""
         return {notion: gaps is not None and not any(gaps) for notion, gaps in self._gaps.items()}
+
+    @property
+    def assumed(self) -> tuple[Expr, ...]:
+        """What is taken not to be 0: a rule that says `if mu == 0` is another one there."""
+        spelled = self._spelled("a")
+        return tuple(dict.fromkeys(self._written(self.a.field(p), spelled)
+                                   for form in (self.a, self.named) for p in form.nonzero))
 
     @cached_property
     def orders(self) -> tuple[int, int]:
@@ -283,29 +276,6 @@ class Linear:
         return found
 
 
-def gaps(one: LinearForm, two: LinearForm) -> dict[Notion, tuple[Element, ...] | None]:
-    """What has to be 0 for each notion to hold; None where nothing can make it hold: the rules do
-    not ask the same oracles."""
-    if one.queries != two.queries:
-        return dict.fromkeys(NOTIONS)
-    count = len(one.queries)
-    mine, theirs = (responses(f, [*asked(f), made(f, f.point), made(f, f.reported)])
-                    for f in (one, two))
-    apart_by = [_apart(x, y) for x, y in zip(mine, theirs, strict=True)]
-    queries = [gap for each in apart_by[:count] for gap in each]
-    later = [x - y for r, s in zip(mine[:count], theirs[:count], strict=True)
-             for x, y in zip(r.later, s.later, strict=True)]
-    stream, reported = apart_by[count], apart_by[count + 1]
-    found = {"transfer": later, "queries": queries, "stream": stream, "run": [*queries, *stream],
-             "reported": [*queries, *stream, *reported]}
-    return {n: tuple(dict.fromkeys(g for g in found[n] if g)) for n in NOTIONS}
-
-
-def _apart(one: Responses, two: Responses) -> list[Element]:
-    return [one.start - two.start, *(x - y for x, y in zip(one.first, two.first, strict=True)),
-            *(x - y for x, y in zip(one.later, two.later, strict=True))]
-
-
 def decide(a: Step, b: Step) -> Linear | None:
     """Everything about two rules that are linear in their oracle; None where one is not, for the
     reason that `why_not` says."""
@@ -327,5 +297,5 @@ def why_not(*steps: Step) -> str | None:
     return None
 
 
-__all__ = ["NOTIONS", "Difference", "Linear", "LinearForm", "Matrix", "Notion", "Repetition",
+__all__ = ["Difference", "Linear", "LinearForm", "Matrix", "Notion", "Repetition",
            "Solution", "decide", "gaps", "linear_form", "why_not"]
