@@ -2,9 +2,10 @@
 
 The numbers are those of the catalogue of formal facts (E: equal, N: not), the sources the papers
 that it names: Polyak 1964, Sutskever et al. 2013, Ma and Yarats 2018 (QHM and what it contains),
-Kidambi et al. 2018 (AccSGD), Yang et al. 2016 (SUM), Lucas et al. 2019 (AggMo), Defazio 2020 (primal
-averaging), Lessard et al. 2016, Van Scoy et al. 2018, Cyrus et al. 2018 (triple and robust momentum),
-Malitsky 2015 (reflected gradient), Zhang et al. 2019 (Lookahead), Yuan et al. 2024 (MARS).
+Kidambi et al. 2018 (AccSGD), Yang et al. 2016 (SUM), Lucas et al. 2019 (AggMo), Defazio 2020
+(primal averaging), Lessard et al. 2016, Van Scoy et al. 2018, Cyrus et al. 2018 (triple and robust
+momentum), Malitsky 2015 (reflected gradient), Zhang et al. 2019 (Lookahead), Yuan et al. 2024
+(MARS).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ RULES = {
                     "x' = x + rho^2/(2 - rho)*(x - p)"
                     " - (1 + rho)/L*grad(x + rho^2/((1 + rho)*(2 - rho))*(x - p))",
     "robust": "hyper L = 2 in (0, inf)\nhyper rho = 0.5 in (0, 1)\nhyper kappa = 3 in (1, inf)\n"
-              "p = prev(x, x)\nx' = x + kappa*rho^3/(kappa - 1)*(x - p) - kappa*(1 - rho)^2*(1 + rho)/L"
+              "p = prev(x, x)\nx' = x + kappa*rho^3/(kappa - 1)*(x - p)"
+              " - kappa*(1 - rho)^2*(1 + rho)/L"
               "*grad(x + rho^3/((kappa - 1)*(1 - rho)^2*(1 + rho))*(x - p))",
     "accsgd": "hyper delta = 0.1, kappa = 10, xi = 2, eps = 0.7 in (0, inf)\nstate w = x\n"
               "a = 1 - eps^2*xi/kappa\nw' = a*w + (1 - a)*(x - kappa*delta/eps*g)\n"
@@ -52,7 +54,7 @@ RULES = {
             "train y = (1 - b)*z + b*x\nz' = z - lr*g\nx' = (1 - c)*x + c*z'",
     "free kept": RATES + "hyper b = 0.9 in (0, 1)\nhyper c = 0.1 in (0, 1]\nstate z = x\n"
                  "z' = z - lr*g\nx' = (1 - c)*(x - (1 - b)*z) + (b*c + 1 - b)*z'",
-    "free at 0": RATES + "hyper c = 0.1 in (0, 1]\nstate z = x\ntrain z\neval x\n"
+    "free at 0": RATES + "hyper c = 0.1 in (0, 1]\nstate z = x\ntrain y = z\neval x\n"
                          "z' = z - lr*g\nx' = (1 - c)*x + c*z'",
     "averaged": BETAS + "state z = x\nz' = z - lr*grad(z)\nx' = b*x + (1 - b)*z'",
     "difference": DECAYS + "x' = x - lr*g + mu*(x - prev(x, x)) - lr*mu*(g - prev(g, 0))",
@@ -119,7 +121,7 @@ ROWS = (
     Row("E22", "aggmo 1", "heavy-ball-outside", map={"lr": "lr", "mu": "b"}),
     Row("E24", "qhm", "aggmo 2", map={"r1": "2*lr*(1 - nu)", "r2": "2*lr*nu*(1 - b)", "b": "b"}),
     Row("E25", "heavy-ball-outside", "primal", map={"eta": "lr/(1 - mu)", "c": "1 - mu"}),
-    Row("E27", "free", "free kept", "transfer queries stream run"),
+    Row("E27", "free", "free kept", ALL),
     Row("E30", "free at 0", "plain", "transfer queries stream run"),
     Row("E32", "ema", "averaged", "stream", None, only=({"b": "0"},)),
     Row("E33", "difference", "nesterov", ALL),

@@ -16,7 +16,7 @@ from typing import Any
 from thetaprime.compare.exact import rational
 from thetaprime.compare.transfer import Element, LinearForm, substituted
 from thetaprime.forward import FORWARD
-from thetaprime.intervals import Interval, of_range, point
+from thetaprime.intervals import REAL, Interval, of_range, point
 
 # A polynomial of the ring of the field that both rules share, without z and t.
 Poly = Any
@@ -30,7 +30,7 @@ class TooMany(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """Where hyperparameters lie, by the number of their generator."""
+    """Where hyperparameters lie, by the number of their generator; z is anything."""
 
     ranges: Mapping[int, Interval]
 
@@ -45,7 +45,8 @@ class Known:
             term = point(Fraction(int(coefficient.numerator), int(coefficient.denominator)))
             for place, exponent in enumerate(monomial):
                 if exponent:
-                    power = FORWARD["^"](self.ranges[place], point(Fraction(exponent)))
+                    base = self.ranges.get(place, REAL)
+                    power = FORWARD["^"](base, point(Fraction(exponent)))
                     term = FORWARD["*"](term, power)
             total = FORWARD["+"](total, term)
         return total
