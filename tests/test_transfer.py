@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -22,6 +23,7 @@ from thetaprime.compare.transfer import apart, substituted, unrolled
 from thetaprime.expr import Sym
 from thetaprime.interpret import advance, evaluation, start
 from thetaprime.ir import Step
+from thetaprime.library import shipped
 from thetaprime.numbers import EXACT
 from thetaprime.pipeline import compile_text
 from thetaprime.render import spec_text
@@ -151,8 +153,6 @@ def _equal(row: Row, solution: Solution) -> bool:
 
 
 def _fractions(text: str) -> str:
-    import re
-
     return re.sub(r"\b(\d+)\b", r"F(\1)", text).replace("^F(2)", "**2")
 
 
@@ -368,11 +368,17 @@ def test_rules_that_are_not_linear_say_why(name: str, why: str) -> None:
     assert why in (why_not(step_of("plain"), step_of(name)) or "")
 
 
+LINEAR = {
+    "aggmo", "heavy-ball", "heavy-ball-inside", "heavy-ball-outside", "nag4", "nesterov",
+    "nesterov-lookahead", "optimistic-gradient", "qhm", "sgd", "sgd-keras", "sgd-optax",
+    "sgd-torch"}
+
+
+@pytest.mark.slow
 def test_every_shipped_rule_is_linear_or_says_why() -> None:
-    linear = {name for name in ("sgd", "aggmo", "qhm", "nag4", "heavy-ball", "sgd-keras", "adamw",
-                                "muon", "svrg", "l-bfgs", "zo-frank-wolfe", "spsa")
-              if not isinstance(linear_form(step_of(name)), str)}
-    assert linear == {"sgd", "aggmo", "qhm", "nag4", "heavy-ball", "sgd-keras"}
+    """Those that are; every other one gives a reason, none an exception."""
+    linear = {name for name in shipped() if not isinstance(linear_form(step_of(name)), str)}
+    assert linear == LINEAR
 
 
 def test_rules_with_other_oracles_are_never_equal() -> None:
@@ -381,3 +387,21 @@ def test_rules_with_other_oracles_are_never_equal() -> None:
     assert found.maps("transfer") == ()
 
 
+
+
+def test_equations_without_rational_zeros_are_left() -> None:
+    """(r^2 - 2)*(r^2 - 3) = 0, as it stands, has no rational zero; its factors are told."""
+    text = "optimizer {0}\n  hyper r = 1 in (0, inf)\n  x' = x - {1}*g\n"
+    found = decided(text.format("Root", "(r^2 - 2)*(r^2 - 3)"),
+                    "optimizer Still\n  x' = x - 0*g\n").when("stream")
+    assert found is not None
+    assert sorted(spec_text(e) for s in found for e in s.left) == ["r^2 - 2", "r^2 - 3"]
+
+
+def test_whole_numbers_are_at_their_defaults() -> None:
+    text = "optimizer Loop\n  hyper lr = 0.1 in (0, inf)\n  hyper k : int = 2 in [1, inf)\n" \
+           "  y = iterate k from y = x:\n    y' = y - lr*grad(y)\n  x' = y\n"
+    form = linear_form(step_of(text))
+    assert not isinstance(form, str)
+    assert form.fixed == {"k": 2}
+    assert decided("plain", text).repetition is not None

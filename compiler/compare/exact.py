@@ -3,7 +3,7 @@ the point, the states and the answers of the oracle."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -134,8 +134,8 @@ class Exact(Walk):
 
     def truth(self, condition: Expr, at: Lanes) -> bool | None:
         match condition:
-            case Apply("true" | "false", ()):
-                return condition.op == "true"
+            case Apply("true" | "false" as op, ()):
+                return op == "true"
             case Apply("not", (inner,)):
                 known = self.truth(inner, at)
                 return None if known is None else not known
@@ -188,7 +188,7 @@ class Exact(Walk):
 
     def outside(self, statement: Statement) -> None:
         why = {Draw: "is drawn at random", Loop: "comes from a loop of unknown length",
-               EachAxis: "is made axis by axis"}[type(statement)]  # type: ignore[index]
+               EachAxis: "is made axis by axis"}[type(statement)]
         targets = [statement.target] if isinstance(statement, Draw) else defined((statement,))
         for target in targets:
             for lane in self.lanes(target.type):
@@ -202,8 +202,9 @@ class Exact(Walk):
         self.values[target, lane] = value
 
 
-ORDER = {"<": lambda v: v < 0, "<=": lambda v: v <= 0, ">": lambda v: v > 0,
-         ">=": lambda v: v >= 0, "==": lambda v: v == 0, "!=": lambda v: v != 0}
+ORDER: dict[str, Callable[[Fraction], bool]] = {
+    "<": lambda v: v < 0, "<=": lambda v: v <= 0, ">": lambda v: v > 0,
+    ">=": lambda v: v >= 0, "==": lambda v: v == 0, "!=": lambda v: v != 0}
 
 
 def _from_two(op: str, slope: Fraction, base: Fraction) -> bool | None:

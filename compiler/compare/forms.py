@@ -2,9 +2,10 @@
 
 Linear are the rules whose iterate, states and query points are linear combinations of states,
 iterate and answers before them, with coefficients that are rational in the hyperparameters and the
-same at every step but the first. Hyperparameters are constant here. The oracle is `grad`, on any
-batch, of any loss; equal questions get one answer. (There is no `prox` in the language yet, so that
-what Linnaeus calls conjugation, f to its conjugate, has nothing to be about.)
+same at every step but the first. Hyperparameters are constant here, whole numbers among them at
+their defaults. The oracle is `grad`, on any batch, of any loss; equal questions get one answer.
+(There is no `prox` in the language yet, so that what Linnaeus calls conjugation, f to its
+conjugate, has nothing to be about.)
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ def _numbers(step: Step) -> dict[str, Any]:
             if h.name in known and h.type.kind != "function" and h.default is not None}
 
 
+def _fixed(step: Step) -> dict[str, int]:
+    known = _numbers(step)
+    return {h.name: int(known[h.name]) for h in step.hypers if h.static and h.name in known}
+
+
 def _lengths(step: Step) -> dict[str, int]:
     known = _numbers(step)
     return {a.name: a.length if isinstance(a.length, int) else int(known[a.length])
@@ -94,19 +100,15 @@ def form_of(step: Step, known: Names, which: int) -> LinearForm:
         reported = _vector(_fresh(step, known, which).value(step.evaluate, {}), later)
     keys = _closure([*seen, reported, *first.points, *later.points], (first, later), ends)
     if first.kinds != later.kinds:
-        first, later = _padded(first, later)
+        raise NotLinear(f"its first step asks {', '.join(first.kinds) or 'nothing'}, later ones "
+                        f"{', '.join(later.kinds) or 'nothing'}")
     start = _fresh(step, known, which)
     return LinearForm(
         step, known.field, known.hypers[which], keys,
         _maps(first, keys, ends), _maps(later, keys, ends),
         tuple(_start(start, step, key) for key in keys),
         _row(Linear({(step.point, ()): 1}), keys), _row(reported, keys), tuple(later.kinds),
-        tuple(dict.fromkeys([*first.nonzero, *later.nonzero])))
-
-
-def _padded(first: Exact, later: Exact) -> tuple[Exact, Exact]:
-    raise NotLinear(f"its first step asks {', '.join(first.kinds) or 'nothing'}, later ones "
-                    f"{', '.join(later.kinds) or 'nothing'}")
+        tuple(dict.fromkeys([*first.nonzero, *later.nonzero])), _fixed(step))
 
 
 def _walked(step: Step, known: Names, which: int, first: bool) -> Exact:
@@ -121,10 +123,8 @@ def _fresh(step: Step, known: Names, which: int, first: bool = False) -> Exact:
     field, values = known.field, walk.values
     values[Sym("t"), ()] = field(1) if first else field.gens[1]
     values[Sym(step.point), ()] = Linear({(step.point, ()): field(1)})
-    fixed = _numbers(step)
-    for hyper in step.hypers:
-        if hyper.static and hyper.name in fixed:
-            values[Sym(hyper.name), ()] = field(int(fixed[hyper.name]))
+    for name, number in _fixed(step).items():
+        values[Sym(name), ()] = field(number)
     for (name, lane), element in known.hypers[which].items():
         values[Sym(name), lane] = element
     for state in sorted(step.states, key=lambda s: not s.constant):

@@ -146,13 +146,10 @@ class Linear:
             return None
         pairs = zip(unrolled(self.a, self.steps), unrolled(self.named, self.steps), strict=True)
         for t, (one, two) in enumerate(pairs, 1):
-            outputs: list[tuple[str, Terms, Terms]] = []
-            if notion == "queries":
-                outputs = [(f"query {k + 1}", x, y)
-                           for k, (x, y) in enumerate(zip(one[0], two[0], strict=True))]
-            else:
-                place = 1 if notion == "stream" else 2
-                outputs = [("point" if place == 1 else "reported", one[place], two[place])]
+            outputs: list[tuple[str, Terms, Terms]] = {
+                "queries": [(f"query {k + 1}", one[0][k], two[0][k]) for k in range(len(one[0]))],
+                "stream": [("point", one[1], two[1])],
+                "reported": [("reported", one[2], two[2])]}[notion]
             for what, x, y in outputs:
                 if gap := apart(x, y):
                     own = self._spelled("a")

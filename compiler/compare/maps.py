@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from thetaprime.compare.exact import rational
@@ -22,6 +23,8 @@ from thetaprime.intervals import REAL, Interval, of_range, point
 Poly = Any
 # Branches that are followed before a search is given up.
 MOST_BRANCHES = 200
+# Terms of a system of which a Groebner basis is looked for.
+MOST_TERMS = 60
 
 
 class TooMany(Exception):
@@ -69,7 +72,7 @@ def known(*forms: LinearForm) -> Known:
 def generator(symbol: Element) -> int:
     """The number of the generator that a symbol is."""
     (monomial,) = symbol.numer.monoms()
-    return monomial.index(1)
+    return int(monomial.index(1))
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class _Search:
     ring: Any
     branches: int = 0
     pending: list[_Branch] = field(default_factory=list)
+    seen: dict[Poly, list[Poly]] = field(default_factory=dict)  # the factors that may be 0
 
 
 def equations(gaps: Iterable[Element]) -> tuple[Poly, ...]:
@@ -186,17 +190,21 @@ def _followed(search: _Search, branch: _Branch) -> Iterator[Zero]:
         _branched(search, branch, chosen[1])
     elif not branch.based:
         search.pending.append(replace(branch, system=_basis(search, branch), based=True))
-    elif (several := next((f for f in split if len(f) > 1), None)) is not None:
-        for factor in several:
-            search.pending.append(replace(branch, system=(factor, *branch.system)))
+    elif (place := next((k for k, f in enumerate(split) if len(f) > 1), None)) is not None:
+        for factor in split[place]:
+            system = [prod(f, start=search.ring.one) for f in split]
+            system[place] = factor
+            search.pending.append(replace(branch, system=tuple(system)))
     else:
         yield replace(_zero(search, branch), left=tuple(dict.fromkeys(f[0] for f in split)))
 
 
 def _factors(search: _Search, poly: Poly, nonzero: Sequence[Poly]) -> list[Poly]:
     """The factors of a polynomial that may be 0."""
-    parts = [factor.monic() for factor, _ in poly.factor_list()[1]]
-    return [p for p in parts if p not in nonzero and not search.known.nonzero(p)]
+    if poly not in search.seen:
+        parts = [factor.monic() for factor, _ in poly.factor_list()[1]]
+        search.seen[poly] = [p for p in parts if not search.known.nonzero(p)]
+    return [p for p in search.seen[poly] if p not in nonzero]
 
 
 # A factor, the unknown that it is linear in, and what stands before the unknown.
@@ -266,6 +274,8 @@ def _basis(search: _Search, branch: _Branch) -> tuple[Poly, ...]:
     """A Groebner basis for an order in which unknowns come first."""
     from sympy.polys.groebnertools import groebner
 
+    if sum(map(len, branch.system)) > MOST_TERMS:
+        raise TooMany
     places = [*search.order, *(k for k in range(search.ring.ngens) if k not in search.order)]
     symbols = [search.ring.symbols[k] for k in places]
     ring = search.ring.clone(symbols=symbols)

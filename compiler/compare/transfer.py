@@ -53,7 +53,8 @@ class LinearForm:
     ``point`` and ``reported`` are rows that read the point that training holds, and the one to
     evaluate, off s after a step. ``queries`` says what each oracle call asks (``grad this``).
     ``nonzero`` are polynomials that the form takes not to be 0: a rule that says `if mu == 0`
-    is another one there. ``hypers`` are the symbols of hyperparameters.
+    is another one there. ``hypers`` are the symbols of hyperparameters; ``fixed`` are those that
+    are static, whole numbers at their defaults.
     """
 
     step: Step
@@ -67,6 +68,7 @@ class LinearForm:
     reported: Vector
     queries: tuple[str, ...]
     nonzero: tuple[Element, ...]
+    fixed: dict[str, int]
 
     @property
     def size(self) -> int:
