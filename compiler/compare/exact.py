@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from thetaprime.analyse.vectors import Bent, Linear
+from thetaprime.analyse.vectors import Bent, Coordinate, Linear
 from thetaprime.analyse.walk import Lanes, Value, Walk
-from thetaprime.compare.transfer import Coordinate, Element
+from thetaprime.compare.transfer import Element
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Draw, EachAxis, Loop, Statement, Step, defined
 from thetaprime.ops import LINEAR, is_reduction

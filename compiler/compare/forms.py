@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from thetaprime.analyse.vectors import Bent, Linear
+from thetaprime.analyse.vectors import Bent, Coordinate, Linear
 from thetaprime.analyse.walk import Value, quoted
 from thetaprime.compare.exact import GENERATORS, MOVES, Exact, answered, trimmed
-from thetaprime.compare.transfer import Coordinate, Element, LinearForm, Maps, Matrix, Vector
+from thetaprime.compare.transfer import Element, LinearForm, Maps, Matrix, Vector
 from thetaprime.expr import Sym
 from thetaprime.interpret import hyperparameters
 from thetaprime.ir import Draw, Step

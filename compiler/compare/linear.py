@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from thetaprime.analyse.formulas import expression
-from thetaprime.analyse.model import lane_name
+from thetaprime.analyse.vectors import lane_name
 from thetaprime.compare.forms import NotLinear, form_of, linear_form, names
 from thetaprime.compare.maps import (
     Known,

@@ -23,14 +23,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from thetaprime.analyse.vectors import Coordinate
 from thetaprime.ir import Step
 
 # An element of the field of fractions of polynomials in z and the hyperparameters.
 Element = Any
 Vector = tuple[Element, ...]
 Matrix = tuple[Vector, ...]
-# A quantity before the step: its name, and its lane along named axes.
-Coordinate = tuple[str, tuple[int, ...]]
 # Terms of an unrolled output by (step, query) of the answer that they multiply; (0, 0): by x0.
 Terms = dict[tuple[int, int], Element]
 
