@@ -17,9 +17,9 @@ from tests.linear_rows import ROWS, RULES, Row
 from thetaprime.asking import Asked
 from thetaprime.claims.same_runs import valued
 from thetaprime.compare.linear import Linear, Solution, decide, linear_form, why_not
-from thetaprime.compare.notions import NOTIONS, gaps
-from thetaprime.compare.shifts import Shift, repeated
-from thetaprime.compare.transfer import apart, substituted, unrolled
+from thetaprime.compare.linear.notions import NOTIONS, gaps
+from thetaprime.compare.linear.shifts import Shift, repeated
+from thetaprime.compare.linear.transfer import apart, substituted, unrolled
 from thetaprime.expr import Sym
 from thetaprime.interpret import advance, evaluation, start
 from thetaprime.ir import Step

@@ -14,8 +14,8 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from thetaprime.compare.exact import rational
-from thetaprime.compare.transfer import Element, LinearForm, substituted
+from thetaprime.compare.linear.exact import rational
+from thetaprime.compare.linear.transfer import Element, LinearForm, substituted
 from thetaprime.forward import FORWARD
 from thetaprime.intervals import REAL, Interval, of_range, point
 

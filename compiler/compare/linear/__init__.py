@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from thetaprime.analyse.formulas import expression
 from thetaprime.analyse.vectors import lane_name
-from thetaprime.compare.forms import NotLinear, form_of, linear_form, names
-from thetaprime.compare.maps import (
+from thetaprime.compare.linear.forms import NotLinear, form_of, linear_form, names
+from thetaprime.compare.linear.maps import (
     Known,
     Poly,
     TooMany,
@@ -26,9 +26,9 @@ from thetaprime.compare.maps import (
     known,
     solve,
 )
-from thetaprime.compare.notions import Notion, gaps
-from thetaprime.compare.shifts import Shift, reading, repeated, shift
-from thetaprime.compare.transfer import (
+from thetaprime.compare.linear.notions import Notion, gaps
+from thetaprime.compare.linear.shifts import Shift, reading, repeated, shift
+from thetaprime.compare.linear.transfer import (
     Element,
     LinearForm,
     Matrix,

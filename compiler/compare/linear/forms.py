@@ -16,8 +16,8 @@ from typing import Any
 
 from thetaprime.analyse.vectors import Bent, Coordinate, Linear
 from thetaprime.analyse.walk import Value, quoted
-from thetaprime.compare.exact import GENERATORS, MOVES, Exact, answered, trimmed
-from thetaprime.compare.transfer import Element, LinearForm, Maps, Matrix, Vector
+from thetaprime.compare.linear.exact import GENERATORS, MOVES, Exact, answered, trimmed
+from thetaprime.compare.linear.transfer import Element, LinearForm, Maps, Matrix, Vector
 from thetaprime.expr import Sym
 from thetaprime.interpret import hyperparameters
 from thetaprime.ir import Draw, Step

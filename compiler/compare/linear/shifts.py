@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
-from thetaprime.compare.transfer import (
+from thetaprime.compare.linear.transfer import (
     Element,
     LinearForm,
     Maps,

@@ -9,7 +9,7 @@ from typing import Any
 
 from thetaprime.analyse.vectors import Bent, Coordinate, Linear
 from thetaprime.analyse.walk import Lanes, Value, Walk
-from thetaprime.compare.transfer import Element
+from thetaprime.compare.linear.transfer import Element
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.ir import Draw, EachAxis, Loop, Statement, Step, defined
 from thetaprime.ops import LINEAR, is_reduction

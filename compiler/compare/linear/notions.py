@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from thetaprime.compare.transfer import (
+from thetaprime.compare.linear.transfer import (
     Element,
     LinearForm,
     Responses,
