@@ -15,9 +15,9 @@ from typing import Any
 
 import sympy
 
-from thetaprime.analyse.model import Atom, Model, lane_name
+from thetaprime.analyse.model import Atom, Model
 from thetaprime.analyse.near import Near
-from thetaprime.analyse.vectors import Bent
+from thetaprime.analyse.vectors import Bent, lane_name
 from thetaprime.analyse.walk import Value
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import Draw, EachAxis, Loop, Statement, defined

@@ -108,11 +108,6 @@ class Model:
             bounds.high is not None and bounds.high <= 1)
 
 
-def lane_name(name: str, lane: tuple[int, ...]) -> str:
-    """``v``, or ``v[2]`` for one lane of it."""
-    return name + "".join(f"[{k}]" for k in lane)
-
-
 def exact(value: Fraction | float | int) -> Any:
     """A number of a spec, or what a user typed, as an exact one: 0.1 is one tenth."""
     found = value if isinstance(value, Fraction) else Fraction(repr(value))

@@ -14,8 +14,8 @@ from thetaprime.analyse import best as fastest
 from thetaprime.analyse.formulas import latex, text
 from thetaprime.analyse.jury import radius
 from thetaprime.analyse.linear import Linearised, linearise, typical_values
-from thetaprime.analyse.model import lane_name
 from thetaprime.analyse.region import Region, characteristic, region
+from thetaprime.analyse.vectors import lane_name
 from thetaprime.analyse.walk import quoted
 from thetaprime.arguments import CallError
 from thetaprime.diagnostics import closest

@@ -10,8 +10,8 @@ from typing import Any
 import sympy
 
 from thetaprime.analyse.limit import Limit
-from thetaprime.analyse.model import Atom, Model, exact, lane_name
-from thetaprime.analyse.vectors import Bent, Linear
+from thetaprime.analyse.model import Atom, Model, exact
+from thetaprime.analyse.vectors import Bent, Linear, lane_name
 from thetaprime.diagnostics import SpecError, report
 from thetaprime.expr import Sym, symbols
 from thetaprime.interpret import hyperparameters

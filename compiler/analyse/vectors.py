@@ -13,6 +13,11 @@ from thetaprime.source import Source
 Coordinate = tuple[str, tuple[int, ...]]
 
 
+def lane_name(name: str, lane: tuple[int, ...]) -> str:
+    """``v``, or ``v[2]`` for one lane of it."""
+    return name + "".join(f"[{k}]" for k in lane)
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
     """sum of coefficient * coordinate; the coefficients are sympy expressions."""

@@ -64,6 +64,10 @@ class Walk:
         """The scalar that a literal is."""
         raise NotImplementedError
 
+    def whole(self, value: Value) -> int:
+        """The whole number that a scalar is. Raises TypeError, ValueError."""
+        return int(value)
+
     def function(self, expr: Apply, args: Sequence[Value]) -> Value:
         """An operation of `ops.OPS` on scalars."""
         raise NotImplementedError
@@ -172,7 +176,7 @@ class Walk:
     def turns(self, loop: Loop) -> int | None:
         """How often a loop turns, where that is a whole number that is not too large."""
         try:
-            found = int(self.value(loop.turns, {}))
+            found = self.whole(self.value(loop.turns, {}))
         except (TypeError, ValueError):
             return None
         return found if 0 <= found <= MOST_TURNS else None
@@ -238,7 +242,7 @@ class Walk:
     def _index(self, expr: Expr, at: Lanes) -> int | None:
         """A place along an axis, where it is a number."""
         try:
-            return int(self.value(expr, at))
+            return self.whole(self.value(expr, at))
         except (TypeError, ValueError):
             return None
 
