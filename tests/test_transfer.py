@@ -15,7 +15,7 @@ import pytest
 import thetaprime as tp
 from tests.linear_rows import ROWS, RULES, Row
 from thetaprime.asking import Asked
-from thetaprime.claims.same_runs import valued
+from thetaprime.claims.same_runs import put
 from thetaprime.compare.linear import Linear, Solution, decide, linear_form, why_not
 from thetaprime.compare.linear.notions import NOTIONS, gaps
 from thetaprime.compare.linear.shifts import Shift, repeated
@@ -112,7 +112,7 @@ def filled(solution: Solution, values: Values, free: Values, other: str) -> dict
     """The hyperparameters of a solution at those of the other rule."""
     env = {Sym(n): v for n, v in values.items()}
     env |= {Sym(f"{other}.{n}"): v for n, v in free.items()}
-    return {n: Fraction(valued(e, env)) for n, e in solution.values.items()} | {
+    return {n: Fraction(put(e, env)) for n, e in solution.values.items()} | {
         n: free[n] for n in solution.free}
 
 

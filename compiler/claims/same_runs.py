@@ -130,11 +130,11 @@ def _judged_moved(question: Question, trial: Trial) -> Counterexample | int:
 def _each(array: Any, target: Sym, expr: Expr, known: Mapping[Sym, Any]) -> Any:
     found = np.empty(array.shape, object)
     for index in np.ndindex(array.shape):
-        found[index] = _put(expr, {**known, Sym(target.name): array[index]})
+        found[index] = put(expr, {**known, Sym(target.name): array[index]})
     return found
 
 
-def _put(expr: Expr, known: Mapping[Sym, Any]) -> Any:
+def put(expr: Expr, known: Mapping[Sym, Any]) -> Any:
     """The number that an expression is. Raises ValueError."""
     if isinstance(expr, Sym) and expr in known:
         return known[expr]

@@ -333,6 +333,11 @@ def _under_conditions(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison
             why = where.needed(rest, one)
             notes.append(why.text() if why is not None else
                          f"that `{condition_text(one)}` is needed is not proved")
+        only = {h.name for h in pair.turned.missing()}
+        if all(isinstance(one.left, Sym) and one.left.name in only for one in when):
+            yield Comparison(a.text, b.text, "specialises", proof=shown, notes=tuple(notes),
+                             conditions=(" and ".join(map(condition_text, when)),))
+            return
         apart = counterexample(pair, THOROUGH)
         yield Comparison(
             a.text, b.text, "equal-when", conditions=(" and ".join(map(condition_text, when)),),
