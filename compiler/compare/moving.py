@@ -9,11 +9,11 @@ from fractions import Fraction
 
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.algebra import Algebra
+from thetaprime.claims.same_runs import valued
 from thetaprime.claims.symbolic import Symbolic
 from thetaprime.claims.written import Writer
-from thetaprime.collect import constant
-from thetaprime.compare.pairs import Shown, condition_text, real
-from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols
+from thetaprime.compare.pairs import FAILED, Shown, condition_text, real
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
 from thetaprime.intervals import of_range
 from thetaprime.render import spec_text
 
@@ -25,8 +25,9 @@ def notes(a: str, b: str, shown: Shown, back: Shown | None) -> Iterator[str]:
     pair = shown.pair
     when = "".join(f" and {condition_text(one)}" for one in pair.when)
     for name, expr in pair.hypers.items():
-        yield (f"equal when `{name}` of {b} is {spec_text(expr)} in that of {a}{when}: for no "
-               f"constant `{name}`, unless that is one")
+        still = "".join(f", unless {n} = 0" for n in _decays(shown) if Sym(n) in symbols(expr))
+        yield (f"equal when `{name}` of {b} is {spec_text(expr)} in that of {a}{when}; this changes "
+               f"with t, so for no constant `{name}` above 0{still}")
         if back is not None and name in back.pair.hypers:
             other = spec_text(back.pair.hypers[name])
             yield f"or `{name}` of {a} is {other} in that of {b}"
@@ -42,24 +43,24 @@ def notes(a: str, b: str, shown: Shown, back: Shown | None) -> Iterator[str]:
 
 def _ratios(shown: Shown, name: str, expr: Expr) -> list[float]:
     """The hyperparameter over its own default at some steps."""
-    defaults = {Sym(h.name): h.default for h in shown.pair.a.hypers if isinstance(h.default, Num)}
-    own = defaults.get(Sym(name))
-    if own is None or own.value == 0:
+    step = shown.pair.a
+    own = step.hyper(name).default
+    if not isinstance(own, Num) or own.value == 0 or any(h.default is None for h in step.hypers):
         return []
-    found = []
-    with suppress(ArithmeticError, ValueError):
-        for t in TIMES:
-            value = constant(substitute(expr, {**defaults, Sym("t"): Num(str(t))}))
-            if value is None:
-                return []
-            found.append(float(value) / float(own.value))
-    return found
+    with suppress(*FAILED):
+        return [float(valued(step, expr, {}, t)) / float(own.value) for t in TIMES]
+    return []
+
+
+def _decays(shown: Shown) -> list[str]:
+    """The hyperparameters in [0, 1), whose powers vanish as t grows."""
+    return [h.name for h in shown.pair.a.hypers if h.range is not None
+            and h.range.low == Fraction(0) and h.range.high == Fraction(1)]
 
 
 def _limit(shown: Shown, expr: Expr) -> Expr | None:
     """With b^t at 0 for every b in [0, 1)."""
-    decays = {Sym(h.name) for h in shown.pair.a.hypers if h.range is not None
-              and h.range.low == Fraction(0) and h.range.high == Fraction(1)}
+    decays = {Sym(n) for n in _decays(shown)}
 
     def gone(node: Expr) -> Expr:
         match node:

@@ -96,6 +96,15 @@ class Shown:
     related: tuple[Related, ...]
     invariants: tuple[tuple[Relation, Certificate], ...] = ()
 
+    @property
+    def how(self) -> str:
+        """The method in words."""
+        return self.certificate.how
+
+    def lines(self) -> list[str]:
+        """The proof for people."""
+        return self.certificate.text().split("\n")
+
 
 def _invariants(question: Question) -> Iterator[tuple[Relation, Certificate]]:
     """The states that are the point before every step, with proofs."""

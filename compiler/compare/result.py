@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Literal
 
 from thetaprime.claims.refute import Counterexample
+from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import Shown
 
 Answer = Literal["equal", "equal-under-map", "equal-when", "specialises", "equal-up-to",
@@ -53,12 +54,12 @@ class Comparison:
     counterexample: Apart | None = None
     points: int = 0
     seconds: float = 0.0
-    proof: Shown | None = field(default=None, compare=False, repr=False)
+    proof: Shown | Unrolled | None = field(default=None, compare=False, repr=False)
 
     @property
     def certificate(self) -> tuple[str, ...]:
         """The proof, line by line."""
-        return tuple(self.proof.certificate.text().split("\n")) if self.proof else ()
+        return tuple(self.proof.lines()) if self.proof else ()
 
     def to_json(self) -> dict[str, Any]:
         """What machines read."""
@@ -102,11 +103,11 @@ class Comparison:
         """What stands below the verdict."""
         if self.choices:
             yield "with " + ", ".join(f"{n} = {v}" for n, v in self.choices.items())
-        if self.verdict == "equal-under-map":
+        if self.verdict in ("equal-under-map", "equal-when"):
             yield from (f"{n} of {self.b} = {v}" for n, v in self.map.items())
             yield from (f"{n} of {self.a} = {v}" for n, v in self.inverse.items())
         if self.proof is not None:
-            yield f"proved by {self.proof.certificate.how}"
+            yield f"proved by {self.proof.how}"
         yield from self.notes
         if self.counterexample is not None:
             yield from self.counterexample.lines

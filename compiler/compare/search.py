@@ -14,11 +14,11 @@ from dataclasses import replace
 from itertools import combinations, islice, product
 
 from thetaprime.claims.refute import Tested
-from thetaprime.compare import gaps, maps, moving, nearby, where
+from thetaprime.compare import gaps, lti, maps, moving, nearby, where
 from thetaprime.compare.differing import counterexample, term
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import FAILED, Pair, Shown, condition_text, equal, real, texts
-from thetaprime.compare.result import Comparison
+from thetaprime.compare.result import Answer, Comparison
 from thetaprime.compare.verify import Rejected, verify
 from thetaprime.expr import Expr, Num, Sym, symbols
 from thetaprime.ir import Hyper
@@ -91,12 +91,21 @@ def _other_choices(
         pair = replace(first.proof.pair, a=a.step(fixed_a), b=b.step(fixed_b))
         words = " and ".join(f"{n} = {v}" for n, v in _told((fixed_a, fixed_b)).items()
                              if first.choices.get(n) != v)
-        shown = _proved(pair) if pair.agrees(QUICK) else None
-        (same if shown is not None else apart).append(words)
+        (same if pair.agrees(QUICK) and _sure(pair, first) else apart).append(words)
     if same:
         yield "so too with " + "; ".join(same)
     if apart:
         yield "not shown (or not so) with " + "; ".join(apart)
+
+
+def _sure(pair: Pair, first: Comparison) -> bool:
+    """Whether there is a proof for another choice too."""
+    if _proved(pair) is not None:
+        return True
+    found = lti.decided(replace(pair, hypers={}, when=())) if isinstance(
+        first.proof, lti.Unrolled) else None
+    return found is not None and (texts(found.map), found.alternatives) == (
+        dict(first.map), first.conditions)
 
 
 def _equal_so(a: Operand, b: Operand, pair: Pair) -> Comparison | None:
@@ -114,7 +123,7 @@ def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
 
 def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     """The verdicts that say equal, the strongest first."""
-    for way in (_identical, _mapped, _at_settings, _over_steps, _under_conditions):
+    for way in (_identical, _linear, _mapped, _at_settings, _over_steps, _under_conditions):
         yield from way(a, b, pair)
 
 
@@ -124,6 +133,24 @@ def _identical(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     shown = _proved(pair)
     if shown is not None:
         yield Comparison(a.text, b.text, "equal", proof=shown, notes=_over_time(pair))
+
+
+def _linear(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
+    """What the decision procedure for linear rules says; nothing where it says different."""
+    found = lti.decided(pair)
+    if found is None or (found.pair is None and not found.upto):
+        return
+    plain = not any(symbols(e) for e in (*found.map.values(), *found.inverse.values()))
+    fewer = len(pair.turned.missing()) - len(pair.missing())
+    apart = counterexample(pair, THOROUGH) if found.upto or found.alternatives else None
+    verdict: Answer = "equal-up-to" if found.upto else "equal-when" if found.alternatives else (
+        "specialises" if (plain or fewer) and (found.map or found.inverse) else
+        "equal-under-map" if found.map else "equal")
+    yield Comparison(
+        a.text, b.text, verdict, map=texts(found.map), inverse=texts(found.inverse),
+        conditions=(found.upto,) if found.upto else found.alternatives, proof=found.proof,
+        notes=(*found.notes, *(_over_time(found.pair) if found.pair is not None else ())),
+        counterexample=apart, first_difference_step=apart.step if apart is not None else None)
 
 
 def _at_settings(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
@@ -370,7 +397,9 @@ def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
         return Comparison(a.text, b.text, "unknown", notes=(
             "tried: the same rule, settings, maps of hyperparameters, conditions",),
             points=points.points if isinstance(points, Tested) else 0)
-    notes = [*_differs(pair), *nearby.notes(a, b, pair)]
+    linear = lti.decided(pair)
+    notes = [*(linear.notes if linear is not None else ()), *_differs(pair),
+             *nearby.notes(a, b, pair)]
     if missing:
         notes.append(f"no values of {', '.join(f'`{n}`' for n in missing)} of {b.text} were found "
                      "that make them equal; the run has the defaults")
