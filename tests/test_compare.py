@@ -82,7 +82,7 @@ def test_a_map_of_hyperparameters_is_found_both_ways() -> None:
     found = compared(OUTSIDE, AVERAGE)
     assert found.verdict == "equal-under-map"
     assert found.map == {"rate": "lr/(1 - b)"}
-    assert found.inverse == {"lr": "rate - rate*b"}
+    assert found.inverse == {"lr": "rate*(1 - b)"}
 
 
 def test_a_setting_makes_one_rule_the_other() -> None:

@@ -26,8 +26,8 @@ def notes(a: str, b: str, shown: Shown, back: Shown | None) -> Iterator[str]:
     when = "".join(f" and {condition_text(one)}" for one in pair.when)
     for name, expr in pair.hypers.items():
         still = "".join(f", unless {n} = 0" for n in _decays(shown) if Sym(n) in symbols(expr))
-        yield (f"equal when `{name}` of {b} is {spec_text(expr)} in that of {a}{when}; this changes "
-               f"with t, so for no constant `{name}` above 0{still}")
+        yield (f"equal when `{name}` of {b} is {spec_text(expr)} in that of {a}{when}; this "
+               f"changes with t, so for no constant `{name}` above 0{still}")
         if back is not None and name in back.pair.hypers:
             other = spec_text(back.pair.hypers[name])
             yield f"or `{name}` of {a} is {other} in that of {b}"
