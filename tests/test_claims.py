@@ -21,6 +21,7 @@ from thetaprime.library import modules, shipped
 from thetaprime.pipeline import checked
 from thetaprime.source import Source
 
+SPECS = Path(__file__).parent.parent / "specs"
 HEAD = """\
 optimizer Try
   hyper lr = 1e-3 in (0, inf)
@@ -96,6 +97,27 @@ def test_a_counterexample_is_small_and_replayed() -> None:
     assert example[0].startswith("x = 0, lr = 1, ")
     assert example[1] == "g = 1 at t = 1"
     assert example[2].startswith("then at t = 1 one x' has the entry -1/2, the other -")
+    assert example[-1] == "the generated NumPy program makes the same run"
+
+
+PCGRAD = (SPECS / "tasks" / "pcgrad.opt").read_text("utf-8").split("\n  claim ")[0] + "\n"
+
+
+def test_the_order_of_three_tasks_changes_what_pcgrad_does() -> None:
+    """Projections on two tasks that are at no right angle to each other do not commute."""
+    in_order = PCGRAD.replace("perm(tasks)", "tasks")
+    found = judged("invariant under permutation of tasks", in_order)
+    assert found.status == "REFUTED"
+    assert found.example[0].endswith("k = 3")
+    assert len(found.example) == 3
+    assert judged("invariant under permutation of tasks when k = 2", in_order).status == "TESTED"
+
+
+def test_adam_is_no_descent_method() -> None:
+    """Two steps: what is left of the first gradient outweighs the second one."""
+    example = judged("dot(x' - x, g over model) <= 0").example
+    assert [line.split(" at ")[1] for line in example[1:3]] == ["t = 1", "t = 2"]
+    assert example[3].startswith("then at t = 2 the left side is ")
     assert example[-1] == "the generated NumPy program makes the same run"
 
 
