@@ -20,7 +20,6 @@ from thetaprime.syntax import (
     Evaluate,
     Function,
     HyperLine,
-    Item,
     Param,
     Train,
     expressions,

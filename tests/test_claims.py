@@ -100,6 +100,24 @@ def test_a_counterexample_is_small_and_replayed() -> None:
     assert example[-1] == "the generated NumPy program makes the same run"
 
 
+def test_a_transform_claims_of_the_gradient_that_it_gives() -> None:
+    head = "transform Halved\n  hyper lr = 0.5 in (0, 1)\n  g' = lr*g\n"
+    assert judged("abs(g') <= abs(g)", head).status == "PROVED"
+    assert judged("g' = lr*g when g = 0", head).status == "PROVED"
+    assert judged("g' = 0 when g = 0", head).claim == "g' = 0 when g = 0"
+    assert judged("g' = g", head).status == "REFUTED"
+
+
+def test_a_schedule_claims_of_its_value_from_t_0_on() -> None:
+    """Half a wave ends at 0 exactly: pi has all digits that the numbers have."""
+    head = ("schedule Wave\n  hyper n = 10 in [1, inf)\n"
+            "  value = (1 + cos(pi*min(t, n)/n))/2\n")
+    assert judged("value < 1 when t >= 1", head).status != "REFUTED"
+    assert judged("value >= 0", head).status == "PROVED"
+    assert judged("value = 0 when t = 1 and n = 1", head).status != "REFUTED"
+    assert judged("value < 1", head).status == "REFUTED"
+
+
 PCGRAD = (SPECS / "tasks" / "pcgrad.opt").read_text("utf-8").split("\n  claim ")[0] + "\n"
 
 
@@ -109,7 +127,8 @@ def test_the_order_of_three_tasks_changes_what_pcgrad_does() -> None:
     found = judged("invariant under permutation of tasks", in_order)
     assert found.status == "REFUTED"
     assert found.example[0].endswith("k = 3")
-    assert len(found.example) == 3
+    assert len(found.example) == 4
+    assert found.example[-1] == "the generated NumPy program makes the same run"
     assert judged("invariant under permutation of tasks when k = 2", in_order).status == "TESTED"
 
 

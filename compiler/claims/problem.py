@@ -83,8 +83,8 @@ class Curved:
         found = []
         for g in self.grad(y, batch):
             flat = np.ravel(g)
-            tasks = [np.array([(-1) ** (k & i).bit_count() * v for i, v in enumerate(flat)], flat.dtype)
-                     for k in self.order]
+            tasks = [np.array([-v if (k & i).bit_count() % 2 else v for i, v in enumerate(flat)],
+                              flat.dtype) for k in self.order]
             found.append(np.stack([t.reshape(np.shape(g)) for t in tasks]))
         return found
 
