@@ -85,6 +85,9 @@ class Writer:
         """What is not written as a call or between its arguments."""
         if expr.op == "@":
             return f"{show(expr.args[0], 60)} @ {show(expr.args[1], 61)}", 60
+        if expr.op == "outer" and len(typed(expr).axes) > 2:  # of each matrix of a stack
+            rows, cols = (show(a, ATOM) for a in expr.args)
+            return f"{rows}[..., :, None] * {cols}[..., None, :]", 60
         if expr.op == "T":
             return f"{show(expr.args[0], ATOM)}.T", ATOM
         if expr.op == "~":

@@ -58,8 +58,6 @@ def text_of(expr: Apply, args: list[str], like: str, length: Callable[[str], str
         case "take":
             place = _last(typed(expr.args[0]), expr.over[0])
             return f"jnp.take({args[0]}, {args[1]}, axis={place})"
-        case "outer" if len(kind.axes) > 2:
-            return f"{args[0]}[..., :, None] * {args[1]}[..., None, :]"
     form = CALLS.get(expr.op)
     if expr.op.startswith("svd.") and expr.over:
         args = [f"{args[0]}, {length(expr.over[0])}"]

@@ -93,6 +93,14 @@ def _span(children: Children) -> Span:
     return Span(min(s.start for s in spans), max(s.end for s in spans)) if spans else Span(0, 0)
 
 
+def _claimed(children: Children) -> Span:
+    """A claim with its changes and its conditions."""
+    ends = [s.end for c in children if isinstance(c, tuple) for s in c if isinstance(s, Span)]
+    ends += [_span(c).end for c in children if isinstance(c, list)]
+    whole = _span(children)
+    return Span(whole.start, max(whole.end, *ends, 0))
+
+
 def _tokens(children: Children, kind: str) -> list[Token]:
     return [c for c in children if isinstance(c, Token) and c.type == kind]
 
@@ -352,18 +360,18 @@ class Builder(Transformer[Token, Any]):
     # Claims.
 
     def claim_relation(self, c: Children) -> Claim:
-        return Claim("fact", Fact(c[1], None, _span(c[1:2])), self._when(c), _span(c))
+        return Claim("fact", Fact(c[1], None, _span(c[1:2])), self._when(c), _claimed(c))
 
     def claim_equation(self, c: Children) -> Claim:
-        return Claim("fact", Fact(c[1], c[2], _span(c[1:3])), self._when(c), _span(c))
+        return Claim("fact", Fact(c[1], c[2], _span(c[1:3])), self._when(c), _claimed(c))
 
     def claim_equals(self, c: Children) -> Claim:
-        return Claim("equals", _one(c, SpecRef), self._when(c), _span(c))
+        return Claim("equals", _one(c, SpecRef), self._when(c), _claimed(c))
 
     def claim_invariant(self, c: Children) -> Claim:
         form, subject, _ = next(x for x in c if isinstance(x, tuple) and x and x[0] in (
             "invariant", "symmetry"))
-        return Claim(form, subject, self._when(c), _span(c))
+        return Claim(form, subject, self._when(c), _claimed(c))
 
     def claim_cost(self, c: Children) -> Claim:
         return Claim("cost", (str(c[2]), canonical(str(c[3]))), (), _span(c))

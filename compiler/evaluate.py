@@ -145,7 +145,7 @@ class Run:
     def _apply(self, expr: Apply, args: list[Array]) -> Array:
         row = OPS[expr.op]
         if row.fix == "constant":
-            constants = {"pi": np.pi, "inf": np.inf, "true": True, "false": False}
+            constants = {"pi": self.numbers.pi, "inf": np.inf, "true": True, "false": False}
             if expr.op in ("true", "false"):
                 return np.asarray(constants[expr.op])
             return self.numbers.array(constants[expr.op])

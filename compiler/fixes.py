@@ -2,7 +2,7 @@
 
 Each line of such a text begins with two characters: `- ` for what is wrong, `+ ` for what is right
 in its place, two spaces for what stands in both. A first line `# dtype NAME` says for which
-parameters it is wrong.
+parameters it is wrong, `# stability` or `# rate` which analysis says so.
 """
 
 from __future__ import annotations

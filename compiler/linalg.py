@@ -13,13 +13,18 @@ from thetaprime.numbers import FLOAT, SINGLE, Array, Field, NotRational
 
 def linear(op: str, args: list[Array], numbers: Field, length: int | None = None) -> Array:
     """The value of an operation of `ops.LINEAR`; ``length`` is that of the axis that a truncated
-    decomposition keeps. Raises NotRational where it has no exact value."""
+    decomposition keeps. A singular system has no number for a solution, as in JAX. Raises
+    NotRational where an operation has no exact value."""
     function = _EXACT.get(op)
     if numbers in (FLOAT, SINGLE) and op in _FLOAT:
         function = _FLOAT[op]
     if function is None:
         raise NotRational(op)
-    result = function(*args)
+    try:
+        result = function(*args)
+    except np.linalg.LinAlgError:
+        regular = (np.eye(*a.shape) if a.ndim == 2 else np.ones_like(a) for a in args)
+        result = np.full_like(function(*regular), np.nan)
     if length is not None:
         result = _resized(result, length)
     return numbers.array(result)

@@ -14,13 +14,12 @@ from thetaprime.inner import DECLARED, Inner, all_targets
 from thetaprime.made import NEW, Wanted, made
 from thetaprime.naming import GIVEN, Names, joined, own_names, point_names
 from thetaprime.ops import ORACLES
-from thetaprime.renaming import Renaming, mapped
+from thetaprime.renaming import Node, Renaming, mapped
 from thetaprime.syntax import (
     EquationLine,
     Evaluate,
     Function,
     HyperLine,
-    Item,
     Param,
     Train,
     expressions,
@@ -62,7 +61,8 @@ def gradient(flat: Flat) -> str:
 
 
 def transformed(outer: Flat, front: Flat) -> Flat:
-    """``outer on front``: the optimizer, or transform, on the gradient that the first one gives."""
+    """``outer on front``: the optimizer, or transform, on the gradient that the first one gives.
+    It has the claims of the first one, whose ``g'`` is that gradient."""
     _, point = point_names([p.item for p in outer.parts])
     inside, _ = point_names([p.item for p in front.parts])
     given, taken = Sym(gradient(outer)), Sym(gradient(front))
@@ -78,10 +78,12 @@ def transformed(outer: Flat, front: Flat) -> Flat:
     told = made(one, Wanted(new=True, change=False, parts=False)).statements
     before = [Part(inward.item(p.item), p.source, True) for p in (*one.declarations, *told)]
     reads = Renaming({given: new}, {})
-    return joined(outer, front, [*(replace(p, item=reads.item(p.item)) for p in outer.parts
+    claimed = Renaming({**inward.symbols, Sym(taken.name, True): new}, inward.functions)
+    joint = joined(outer, front, [*(replace(p, item=reads.item(p.item)) for p in outer.parts
                                    if isinstance(p.item, DECLARED)), *before,
                                  *(replace(p, item=reads.item(p.item)) for p in outer.parts
                                    if not isinstance(p.item, DECLARED))], shared)
+    return replace(joint, claims=tuple((claimed.item(c), where) for c, where in front.claims))
 
 
 def _prefix(flat: Flat) -> str:
@@ -90,7 +92,7 @@ def _prefix(flat: Flat) -> str:
 
 def scheduled(outer: Flat, hyper: str, schedule: Flat) -> Flat:
     """The spec with a schedule in the place of a hyperparameter: an equation in t, which counts
-    from 0 in a schedule."""
+    from 0 in a schedule. It has the claims of the schedule."""
     kept = [p for part in outer.parts for p in _without(part, hyper)]
     names = Names(_prefix(schedule), own_names(outer.parts) | GIVEN)
     shared = names.shared((p.item for p in schedule.parts
@@ -99,11 +101,12 @@ def scheduled(outer: Flat, hyper: str, schedule: Flat) -> Flat:
     inward = Renaming({**shared.symbols, VALUE: Sym(hyper)}, shared.functions)
     late: dict[Sym, Expr] = {Sym("t"): Apply("-", (Sym("t"), Num("1")))}
 
-    def item(one: Item) -> Item:
+    def item(one: Node) -> Node:
         return inward.item(mapped(one, lambda e: substitute(e, late)))
 
     added = [Part(item(p.item), p.source, True) for p in schedule.parts]
-    return joined(outer, schedule, [*kept, *added], shared)
+    return replace(joined(outer, schedule, [*kept, *added], shared),
+                   claims=tuple((item(c), where) for c, where in schedule.claims))
 
 
 def _without(part: Part, hyper: str) -> list[Part]:

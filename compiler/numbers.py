@@ -23,13 +23,15 @@ class NotRational(ArithmeticError):
 
 @dataclass(frozen=True)
 class Field:
-    """``number`` makes one from a literal; ``functions`` by array-API name, NumPy's otherwise."""
+    """``number`` makes one from a literal; ``functions`` by array-API name, NumPy's otherwise;
+    ``pi`` to the digits that the numbers have, in exact ones those of float64."""
 
     name: str
     dtype: Any
     number: Callable[[Any], Any]
     functions: dict[str, Callable[..., Any]]
     divide: Callable[..., Any]
+    pi: Any = math.pi
 
     def array(self, value: Any) -> Array:
         """An array of this field with the shape of ``value``."""
@@ -160,4 +162,4 @@ def mpmath_field(digits: int = 50) -> Field:
     functions = {name: _objectwise(function, 1) for name, function in one.items()}
     functions |= {"power": _objectwise(power, 2), "arctan2": _objectwise(context.atan2, 2),
                   **_ORDER}
-    return Field("mpmath", object, number, functions, _objectwise(divide, 2))
+    return Field("mpmath", object, number, functions, _objectwise(divide, 2), +context.pi)

@@ -48,14 +48,18 @@ class Call:
 
 def asks_more(step: Step) -> bool:
     """Whether a step asks for more than the gradient and the loss where training holds."""
-    return any(isinstance(n, Apply) and n.op in ORACLES
-               for s in step.body for e in reads(s) for n in walk(e))
+    return bool(asked_of(step))
+
+
+def asked_of(step: Step) -> list[Apply]:
+    """The oracles that a step writes out."""
+    return [n for s in step.body for e in reads(s) for n in walk(e)
+            if isinstance(n, Apply) and n.op in ORACLES]
 
 
 def oracles_of(step: Step) -> tuple[str, ...]:
     """The oracles that a step asks, in the order of the table."""
-    found = {n.op for s in step.body for e in reads(s) for n in walk(e)
-             if isinstance(n, Apply) and n.op in ORACLES}
+    found = {n.op for n in asked_of(step)}
     if asks_gradient(step):
         found.add("grad")
     elif _reads_loss(step):

@@ -36,5 +36,4 @@ def standing(definition: Definition, source: Source, scope: Scope) -> Flat:
         made = scheduled(plain(), "lr", found)
     else:
         return found
-    return replace(made, name=found.name, doc=found.doc, source=source, span=found.span,
-                   claims=found.claims)
+    return replace(made, name=found.name, doc=found.doc, source=source, span=found.span)

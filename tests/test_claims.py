@@ -21,6 +21,7 @@ from thetaprime.library import modules, shipped
 from thetaprime.pipeline import checked
 from thetaprime.source import Source
 
+SPECS = Path(__file__).parent.parent / "specs"
 HEAD = """\
 optimizer Try
   hyper lr = 1e-3 in (0, inf)
@@ -96,6 +97,46 @@ def test_a_counterexample_is_small_and_replayed() -> None:
     assert example[0].startswith("x = 0, lr = 1, ")
     assert example[1] == "g = 1 at t = 1"
     assert example[2].startswith("then at t = 1 one x' has the entry -1/2, the other -")
+    assert example[-1] == "the generated NumPy program makes the same run"
+
+
+def test_a_transform_claims_of_the_gradient_that_it_gives() -> None:
+    head = "transform Halved\n  hyper lr = 0.5 in (0, 1)\n  g' = lr*g\n"
+    assert judged("abs(g') <= abs(g)", head).status == "PROVED"
+    assert judged("g' = lr*g when g = 0", head).status == "PROVED"
+    assert judged("g' = 0 when g = 0", head).claim == "g' = 0 when g = 0"
+    assert judged("g' = g", head).status == "REFUTED"
+
+
+def test_a_schedule_claims_of_its_value_from_t_0_on() -> None:
+    """Half a wave ends at 0 exactly: pi has all digits that the numbers have."""
+    head = ("schedule Wave\n  hyper n = 10 in [1, inf)\n"
+            "  value = (1 + cos(pi*min(t, n)/n))/2\n")
+    assert judged("value < 1 when t >= 1", head).status != "REFUTED"
+    assert judged("value >= 0", head).status == "PROVED"
+    assert judged("value = 0 when t = 1 and n = 1", head).status != "REFUTED"
+    assert judged("value < 1", head).status == "REFUTED"
+
+
+PCGRAD = (SPECS / "tasks" / "pcgrad.opt").read_text("utf-8").split("\n  claim ")[0] + "\n"
+
+
+def test_the_order_of_three_tasks_changes_what_pcgrad_does() -> None:
+    """Projections on two tasks that are at no right angle to each other do not commute."""
+    in_order = PCGRAD.replace("perm(tasks)", "tasks")
+    found = judged("invariant under permutation of tasks", in_order)
+    assert found.status == "REFUTED"
+    assert found.example[0].endswith("k = 3")
+    assert len(found.example) == 4
+    assert found.example[-1] == "the generated NumPy program makes the same run"
+    assert judged("invariant under permutation of tasks when k = 2", in_order).status == "TESTED"
+
+
+def test_adam_is_no_descent_method() -> None:
+    """Two steps: what is left of the first gradient outweighs the second one."""
+    example = judged("dot(x' - x, g over model) <= 0").example
+    assert [line.split(" at ")[1] for line in example[1:3]] == ["t = 1", "t = 2"]
+    assert example[3].startswith("then at t = 2 the left side is ")
     assert example[-1] == "the generated NumPy program makes the same run"
 
 

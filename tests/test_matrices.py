@@ -94,6 +94,37 @@ TABLE: dict[str, tuple[str, Callable[..., Any]]] = {
     "means": ("  U = G - mean(G over rows) - mean(G over cols) + mean(G over tensor)\n",
               lambda g: g - g.mean(0) - g.mean(1)[:, None] + g.mean()),
 }
+# Of tensors of any rank from 2 on, seen as stacks of matrices.
+STACKED = """\
+optimizer Stacked
+  hyper lr = 1e-2 in (0, inf)
+  case rank >= 2:
+    view x as tensor[rest, rows, cols]
+    R = mean(g^2 over cols)
+    C = mean(g^2 over rows)
+    x' = x - lr*U
+  otherwise:
+    x' = x - lr*g
+"""
+OUTER: dict[str, Callable[..., Any]] = {
+    "g/outer(R, C)": lambda g, r, c: g / (r[..., None] * c[..., None, :]),
+    "outer(R/mean(R over rows), C)": lambda g, r, c: (
+        r / r.mean(-1, keepdims=True))[..., None] * c[..., None, :],
+    "outer(R + R^2, 1 + C)*g": lambda g, r, c: (r + r**2)[..., None] * (1 + c)[..., None, :] * g,
+}
+
+
+@pytest.mark.parametrize("formula", OUTER)
+def test_an_outer_product_of_each_matrix_of_a_stack(formula: str) -> None:
+    rng = np.random.default_rng(3)
+    points, grads = ([rng.normal(size=s) for s in ((3, 4), (2, 3, 4), (2, 2, 2, 3))] for _ in "xg")
+    made = [OUTER[formula](g, (g**2).mean(-1), (g**2).mean(-2)) for g in grads]
+    text = STACKED.replace("    x' = x - lr*U", f"    U = {formula}\n    x' = x - lr*U")
+    for found in programs(text, points, grads):
+        for x, moved, u in zip(points, found, made, strict=True):
+            np.testing.assert_allclose(moved, x - 1e-2 * u, rtol=1e-11, atol=1e-11)
+
+
 # Those of `STRUCTURE` that are not for matrices of a whole spec, and where they are tested.
 ELSEWHERE = {"unfold", "refold", "along", "case", "~"}  # below
 MADE = {"view", "unview", "seen"}  # the compiler makes them

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.random_specs import specs
 from tests.steps import ADAM, SHIPPED, lowered, parts, step_of
 from thetaprime.asking import Asked
+from thetaprime.bounds import INF
 from thetaprime.check.direction import POINT, Everlasting, inside
 from thetaprime.check.ranges import ranges
 from thetaprime.check.trials import Quadratic, ends
@@ -23,8 +24,9 @@ from thetaprime.interpret import advance, start
 from thetaprime.intervals import Interval, point
 from thetaprime.ir import Equation, Loop, Step, asks_gradient
 from thetaprime.numbers import FLOAT
-from thetaprime.pipeline import compile_text
+from thetaprime.pipeline import check, compile_text
 from thetaprime.signature import asks_more
+from thetaprime.source import Source
 
 F = Fraction
 
@@ -49,6 +51,37 @@ def test_ranges_of_states(spec: str, symbol: str, stated: str) -> None:
     found = ranges(step_of(spec)).of(typed(step_of(spec), symbol))
     assert str(found) == stated
     assert not found.nan
+
+
+PARTLY = """\
+optimizer Partly
+  hyper lr = 1e-3 in (0, inf)
+  a = 1/(1 + norm(g over tensor))
+  largest = max(a over model)
+  case rank >= 2:
+    b = 1/(1 + norm(g over tensor))
+    beside = max(b over model)
+    ratio = b/max(b over model)
+    x' = x - lr*(largest + beside + ratio)*g
+  otherwise:
+    x' = x - lr*largest*g
+"""
+
+
+def test_what_some_tensors_have_is_nowhere_or_at_the_tensor_at_hand() -> None:
+    """Every model has a tensor, and perhaps none of a case: but a tensor of the case is one."""
+    step = step_of(PARTLY)
+    known = {s.target.name: ranges(step).of(s.target) for s in step.body if isinstance(s, Equation)}
+    assert str(known["largest"]) == "(0, 1]"
+    assert known["beside"].low == -INF
+    assert str(known["ratio"]) == "(0, inf)"
+
+
+@pytest.mark.parametrize("spec", [
+    "ASAM(LANTON)", "route(rank == 2 -> LANTON, otherwise -> SGD)"])
+def test_a_quotient_by_the_largest_is_not_negative_in_a_case(spec: str) -> None:
+    told = check(Source("mine.opt", f"optimizer Mine = {spec}\n"))
+    assert "perhaps-undefined" not in [d.code for d in told]
 
 
 def test_ranges_under_conditions() -> None:

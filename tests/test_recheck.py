@@ -138,6 +138,7 @@ RULED: dict[str, Callable[[], Made]] = {
     "ends": lambda: (plain(), (), C * D - D + TWO),
     "slope": lambda: (plain(), (), B - B * C + THREE - C * D),
     "square": lambda: (plain(), (), A * A + A * C + C * C),
+    "powers": lambda: (plain(), (), A.power(4) + C - C * C),
     "root": of_root, "sign": of_sign, "learned": of_learned, "sum": of_sum,
     "fact": lambda: (plain(), (A - B,), A),
 }
@@ -234,7 +235,8 @@ def test_every_corruption_of_a_proof_is_rejected(rule: str) -> None:
 
 @pytest.mark.parametrize(("rule", "atom", "wider"), [
     ("interval", 1, REAL), ("ends", 2, Interval(Fraction(0), Fraction(4), True, True)),
-    ("slope", 1, Interval(Fraction(-1))), ("factor", 1, REAL), ("fact", 1, REAL)])
+    ("slope", 1, Interval(Fraction(-1))), ("factor", 1, REAL),
+    ("powers", 2, REAL), ("fact", 1, REAL)])
 def test_a_proof_from_ranges_that_are_too_small_is_rejected(
     rule: str, atom: int, wider: Interval
 ) -> None:

@@ -118,6 +118,8 @@ def runnable(name: str) -> list[tuple[Step, Units]]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_scaled_hyperparameters_make_the_same_steps(name: str) -> None:
+    if name == "curvature/filtered-newton.opt":
+        pytest.skip("the Hessian of this problem, with more entries than outputs, has no inverse")
     for step, units in runnable(name):
         for base, unit in BASES.items():
             if units.complete:
@@ -126,8 +128,6 @@ def test_scaled_hyperparameters_make_the_same_steps(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_is_said_to_have_no_single_unit_makes_other_steps(name: str) -> None:
-    if name == "curvature/filtered-newton.opt":
-        pytest.skip("the Hessian of this problem, with more entries than outputs, has no inverse")
     for step, units in runnable(name):
         if units.clashes or units.hidden:
             assert not all(follows(step, units, base, exponents(units, unit))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from thetaprime.bounds import INF, ONE, ZERO
+from thetaprime.cases import guard_of
 from thetaprime.check.narrow import assume
 from thetaprime.check.valuation import Facts, Valuation
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols
@@ -41,8 +42,10 @@ _SIGNS = Interval(-ONE, ONE, True, True, True, True)
 def execute(body: Iterable[Statement], values: Valuation, shown: frozenset[Sym]) -> None:
     """Runs statements; the symbols that they define are in ``values.env``. What ``shown`` names is
     read outside of the body, so that it has to be defined wherever it is."""
+    before = values.here, values.some
     for statement in body:
         values.memo.clear()
+        values.here, values.some = _place(values, statement, before)
         match statement:
             case Equation(target, value):
                 _equation(values, target, value, shown)
@@ -57,7 +60,19 @@ def execute(body: Iterable[Statement], values: Valuation, shown: frozenset[Sym])
                 _loop(values, statement)
             case EachAxis():
                 _each_axis(values, statement)
+    values.here, values.some = before
     values.memo.clear()
+
+
+def _place(
+    values: Valuation, statement: Statement, outside: tuple[Expr | None, bool]
+) -> tuple[Expr | None, bool]:
+    """Where a statement is computed, see `Valuation`."""
+    if isinstance(statement, Equation) and statement.guard is not None:
+        at = replace(values, some=outside[1]).at(statement.guard, statement.target)
+        return at.here, at.some
+    guarded = any(guard_of(s) is not None for s in statements((statement,)))
+    return None, outside[1] or guarded
 
 
 def _equation(values: Valuation, target: Sym, value: Expr, shown: frozenset[Sym]) -> None:

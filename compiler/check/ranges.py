@@ -26,6 +26,7 @@ from thetaprime.check.valuation import TWO, Facts, Valuation, Watch
 from thetaprime.expr import Expr, Num, Sym, walk
 from thetaprime.intervals import EMPTY, REAL, Interval, hull, of_range, point
 from thetaprime.ir import Step, reads, statements
+from thetaprime.ir import defined as made
 
 T = Sym("t")
 FIRST = point(ONE)
@@ -96,9 +97,12 @@ def _all(values: Valuation, conditions: list[Expr]) -> Facts | None:
 
 def _blank(step: Step) -> Valuation:
     """A valuation that knows no symbol."""
-    guarded = any(guard_of(s) is not None for s in statements(step.body))
+    partly = {o: guard for s in statements(step.body) for o in made((s,))
+              if (guard := guard_of(s)) is not None}
+    partly |= {Sym(s.name, prime): s.guard for s in step.states if s.guard is not None
+               for prime in (False, True)}
     lengths = {a.name: a.length for a in step.axes if isinstance(a.length, int)}
-    return Valuation({}, lengths=lengths, some=guarded, thresholds=_thresholds(step))
+    return Valuation({}, lengths=lengths, partly=partly, thresholds=_thresholds(step))
 
 
 def _inputs(step: Step, given: Mapping[str, Interval]) -> Known:

@@ -45,14 +45,18 @@ MOST_SPLITS = 2
 @dataclass
 class Valuation:
     """``env``: symbols. ``equations``: what defines them, where that is one formula. ``lengths``:
-    known lengths of axes. ``some``: a reduction over the model may find no tensor. ``later``: their
-    equations are judged where they are read. ``thresholds``: where invariants tend to end."""
+    known lengths of axes. ``partly``: the guards of symbols of some tensors only. A reduction of
+    them over the model may find no tensor, but not at a tensor that has them, since its guard is
+    ``here``; where ``some`` is set, any reduction may. ``later``: their equations are judged where
+    they are read. ``thresholds``: where invariants tend to end."""
 
     env: dict[Sym, Interval]
     always: Facts = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     equations: dict[Sym, Expr] = field(default_factory=dict)
     lengths: Mapping[str, int] = field(default_factory=dict)
+    partly: Mapping[Sym, Expr] = field(default_factory=dict)
+    here: Expr | None = None
     some: bool = False
     watch: Watch | None = None
     later: set[Sym] = field(default_factory=set)
@@ -77,6 +81,12 @@ class Valuation:
         if facts is None:
             return None
         return self if not facts else replace(self, facts={**self.facts, **facts}, memo={})
+
+    def at(self, guard: Expr, target: Sym) -> Valuation:
+        """Where a guarded equation is computed: a number for the whole model everywhere, all else
+        at a tensor that has it."""
+        whole = target.type is None or target.type.extent is Extent.SCALAR
+        return replace(self, here=None if whole else guard, some=self.some or whole, memo={})
 
     def _of(self, expr: Expr) -> Interval:
         if isinstance(expr, Num):
@@ -106,7 +116,8 @@ class Valuation:
         if equation is None:
             return found
         if symbol in self.later or self.facts:
-            return meet(found, self.of(equation))
+            inside = self.at(self.partly[symbol], symbol) if symbol in self.partly else self
+            return meet(found, inside.of(equation))
         return found
 
     def _applied(self, expr: Apply) -> Interval:
@@ -238,7 +249,9 @@ class Valuation:
             found = total(value, COUNT if length is None else point(COUNT.low * length))
         else:
             found = REDUCED[expr.op](value)
-        if self.some and over == "model":
+        lacking = self.some or any(self.partly.get(s, self.here) != self.here
+                                   for s in symbols(arg))
+        if over == "model" and lacking:
             empty = {"max": -float("inf"), "min": float("inf")}.get(expr.op)
             return or_zero(found) if empty is None else hull(found, point(empty))
         return found

@@ -102,6 +102,10 @@ class Points:
     def tested(self, one: Settled, premises: Mapping[Poly, Interval]) -> int:
         """At how many points a relation was computed, 0 where that is beyond this. Raises
         Rejected."""
+        with np.errstate(all="ignore"):
+            return self._tested(one, premises)
+
+    def _tested(self, one: Settled, premises: Mapping[Poly, Interval]) -> int:
         counted = beyond = 0
         known = {**premises, **dict.fromkeys(one.facts, NONNEGATIVE)}
         for place in self._each():

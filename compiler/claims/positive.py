@@ -7,6 +7,7 @@ Each rule derives it from the same for simpler polynomials:
     ends           affine in an atom a within [l, h]: at both ends it is not negative
     slope          affine in an atom a >= l: so are its value at l and its slope
     square         p = A*a^2 + B*a + C: A >= 0, C >= 0 and 4*A*C - B^2 >= 0
+    powers         p = A + B*a + C*a^2 + ...: A, B, ... >= 0, where a >= 0 or all powers are even
     sign           for each sign that an unknown quantity can have
     learned        a maximum minus one of its arguments, and the like: p = c*f + rest
     fact           a known f >= 0 with f = A*a + B, A > 0: a = (w - B)/A with some w >= 0
@@ -187,6 +188,24 @@ def _square(search: Search, poly: Poly, depth: int) -> Proof | None:
             proofs.append(found)
         else:
             return Proof("square", poly, tuple(proofs), atom)
+    return None
+
+
+def _powers(search: Search, poly: Poly, depth: int) -> Proof | None:
+    for atom in sorted(poly.atoms):
+        parts = coefficients(poly, atom)
+        odd = any(exponent % 2 for exponent in parts)
+        sure = not odd or search.algebra.known_atom(atom).interval.nonnegative
+        if len(parts) < 2 or max(parts) < 2 or not sure:
+            continue
+        proofs: list[Proof] = []
+        for exponent in sorted(parts):
+            found = search.nonnegative(parts[exponent], depth + 1)
+            if found is None:
+                break
+            proofs.append(found)
+        else:
+            return Proof("powers", poly, tuple(proofs), atom)
     return None
 
 
@@ -384,4 +403,4 @@ def _runs_over(extent: object) -> frozenset[str]:
     raise AssertionError(extent)
 
 
-RULES = (_interval, _learned, _factor, _sum, _ends, _square, _root, _fact, _sign)
+RULES = (_interval, _learned, _factor, _sum, _ends, _square, _root, _fact, _powers, _sign)

@@ -78,12 +78,13 @@ class Curved:
         return np.stack([self.loss(y, batch) * self._number(k + 1, 1) for k in self.order])
 
     def grads(self, y: Tensors, batch: Any = 0) -> Tensors:
-        """The gradient and its reflections: task k has the signs of (-1)^(k*entry)."""
+        """The gradient and its reflections: entry i of task k has the sign of (-1)^(the number of
+        bits that k and i share), so that all tasks differ."""
         found = []
         for g in self.grad(y, batch):
             flat = np.ravel(g)
-            tasks = [np.array([(-1) ** (k * i) * v for i, v in enumerate(flat)], flat.dtype)
-                     for k in self.order]
+            tasks = [np.array([-v if (k & i).bit_count() % 2 else v for i, v in enumerate(flat)],
+                              flat.dtype) for k in self.order]
             found.append(np.stack([t.reshape(np.shape(g)) for t in tasks]))
         return found
 

@@ -211,6 +211,17 @@ def _square(proof: Proof, context: Context) -> None:
         derive(part, one, context)
 
 
+def _powers(proof: Proof, context: Context) -> None:
+    _require(proof.atom is not None, "powers: of what?")
+    assert proof.atom is not None
+    powers = by_powers(proof.poly.terms, proof.atom)
+    _require(min(powers) >= 0 and max(powers) > 1, "powers: negative ones, or none")
+    _require(context.range(proof.atom).nonnegative or not any(e % 2 for e in powers),
+             "powers: an odd one of any sign")
+    for exponent, part in zip(sorted(powers), _parts(proof, len(powers)), strict=True):
+        derive(part, powers[exponent], context)
+
+
 def _root(proof: Proof, context: Context) -> None:
     slope, rest = _affine(proof, proof.poly.terms)
     assert proof.atom is not None
@@ -372,5 +383,5 @@ def _both(proof: Proof, context: Context) -> None:
 
 RULES: dict[str, Callable[[Proof, Context], None]] = {
     "interval": _interval, "range": _range, "positive": _positive, "factor": _factor,
-    "ends": _ends, "slope": _slope, "square": _square, "root": _root, "sign": _sign,
-    "learned": _learned, "fact": _fact, "sum": _sum, "both": _both}
+    "ends": _ends, "slope": _slope, "square": _square, "powers": _powers, "root": _root,
+    "sign": _sign, "learned": _learned, "fact": _fact, "sum": _sum, "both": _both}

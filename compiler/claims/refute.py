@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from thetaprime.claims.questions import Question, Relation
-from thetaprime.claims.runs import Trial, run, smaller, trials
+from thetaprime.claims.runs import Trial, posed, run, smaller, trials
 from thetaprime.evaluate import Run
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.interpret import Tensors
 from thetaprime.ir import Step
+from thetaprime.numbers import FLOAT
+from thetaprime.signature import asked_of
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
@@ -206,12 +208,13 @@ def _floats(tree: Sequence[Any]) -> Tensors:
 
 def replay(step: Step, found: Counterexample) -> bool:
     """Whether the generated NumPy program makes the run of a counterexample too: the same point
-    after every step, to rounding. False where the program needs a problem or random numbers."""
+    after every step, to rounding. False where it asks for other batches than this step's, for one
+    of several losses, or for functions."""
     from thetaprime.backends.module import load
     from thetaprime.backends.to_numpy import emit
-    from thetaprime.signature import asks_more
 
-    if asks_more(step) or any(callable(v) for v in found.trial.hypers.values()):
+    asks = asked_of(step)
+    if any(n.over != ("this",) for n in asks) or any(map(callable, found.trial.hypers.values())):
         return False
     hypers, point, gradients = in_float(found)
     whole = {h.name for h in step.hypers if h.type.kind == "int"}
@@ -221,7 +224,12 @@ def replay(step: Step, found: Counterexample) -> bool:
     with np.errstate(all="ignore"):
         state = program.init(params, **hypers)
         for gradient, done in zip(gradients, run(step, found.trial), strict=True):
-            state = program.step(params, [g.copy() for g in gradient], state, value=1.5, **hypers)
+            if asks:
+                problem = posed(step, found.trial, FLOAT, [p.copy() for p in params], gradient)
+                state = program.step(params, state, 0, problem, **hypers)
+            else:
+                state = program.step(params, [g.copy() for g in gradient], state, value=1.5,
+                                     **hypers)
             moved = done.env[Sym(step.point, True)]
             for ours, theirs in zip(params, moved, strict=True):
                 if not np.allclose(ours, np.asarray(theirs, np.float64), 1e-9, 1e-12,

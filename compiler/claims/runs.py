@@ -146,14 +146,20 @@ def run(step: Step, trial: Trial, numbers: Field | None = None) -> Iterator[Run]
     point: Sequence[Any] = trial.point
     memory = start(step, point, trial.hypers, numbers)
     asks = asks_more(step)
-    tasks = _tasks(step, trial)
     for gradient in trial.gradients:
-        problem = Curved(numbers, point, gradient, tasks, trial.tasks_reversed)
+        problem = posed(step, trial, numbers, point, gradient)
         asked = Asked(problem, this=0, fresh=_Batches(), full=-1) if asks else None
         done = executed(step, memory, point, gradient, trial.hypers, problem.level, numbers,
                         asked=asked)
         yield done
         point, memory = after(done)
+
+
+def posed(
+    step: Step, trial: Trial, numbers: Field, point: Sequence[Any], gradient: Sequence[Any]
+) -> Curved:
+    """The problem of one step of a trial."""
+    return Curved(numbers, point, gradient, _tasks(step, trial), trial.tasks_reversed)
 
 
 def _tasks(step: Step, trial: Trial) -> int:

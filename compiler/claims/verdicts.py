@@ -27,7 +27,6 @@ from thetaprime.claims.same_runs import judged_changed, judged_equal
 from thetaprime.claims.symbolic import Unknown
 from thetaprime.claims.symmetry import prove_symmetry
 from thetaprime.flat import Flat
-from thetaprime.lines import line_text
 from thetaprime.signature import signature
 from thetaprime.source import Source, Span
 from thetaprime.syntax import Claim
@@ -35,7 +34,6 @@ from thetaprime.syntax import Claim
 Status = Literal["PROVED", "REFUTED", "TESTED"]
 # Exact runs: those that a proof has to survive, those that look for a counterexample.
 CHECKED, TRIED = 8, 160
-ANY_WIDTH = 10_000
 COUNTED = {"gradients": "grad", "gradient": "grad", "losses": "loss", "loss": "loss"}
 
 
@@ -76,7 +74,8 @@ class Finding:
 def judge(flat: Flat, claim: Claim, source: Source) -> Verdict:
     """The verdict on one claim of a spec, for all choices of its static hyperparameters."""
     begun = time.perf_counter()
-    text = line_text(claim, ANY_WIDTH).removeprefix("claim ")
+    written = source.text[claim.span.start:claim.span.end]
+    text = " ".join(written.split()).removeprefix("claim ")
 
     def verdict(found: Finding) -> Verdict:
         return Verdict(text, source, claim.span, found.status, found.how, found.example,
