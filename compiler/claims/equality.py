@@ -135,6 +135,9 @@ def beside(
             value = run.env[symbol]
             assert value is not None
             given[symbol] = value
+        elif hyper.type.kind != "function":  # its own, whatever the first rule calls so
+            given[symbol] = algebra.atom(("symbol", OTHER, hyper.name), frozenset(),
+                                         of_range(hyper.range, hyper.type.kind == "int"))
     case = known.cases[0 if world.first else 1]
     return inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER).run()
 
