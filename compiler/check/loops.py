@@ -10,7 +10,7 @@ from thetaprime.diagnostics import report
 from thetaprime.expr import Expr, Sym
 from thetaprime.ir import Carry, EachAxis, Equation, Loop, Statement
 from thetaprime.scopes import outputs
-from thetaprime.types import BOOLEAN, INTEGER, LENGTH, PER_ENTRY, REST, SCALAR, Type, join
+from thetaprime.types import BOOLEAN, INTEGER, LENGTH, PER_ENTRY, REST, SCALAR, Extent, Type, join
 
 if TYPE_CHECKING:
     from thetaprime.check.types import Typing
@@ -63,6 +63,9 @@ def _carried(
         starts = [typing.spread(s) for s in starts]
     kinds = [typing.carried.get(c.value) or typing.kind(s)
              for c, s in zip(loop.carries, starts, strict=True)]
+    if isinstance(loop, EachAxis):  # tensors differ in how many axes they have
+        kinds = [replace(k, extent=Extent.TENSOR) if k.extent is Extent.SCALAR else k
+                 for k in kinds]
     for _ in range(MOST_ROUNDS):
         told = len(typing.problems)
         typing.env |= {c.value: k for c, k in zip(loop.carries, kinds, strict=True)}
