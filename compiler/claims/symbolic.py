@@ -348,8 +348,10 @@ def inputs(
     named = {s.name: s for s in step.states}
     typed = _types(step)
     known = case.before
-    for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"), T,
-                   *(Sym(h.name) for h in step.hypers if h.type.kind != "function"),
+    # t comes after the hyperparameters, so that their atoms have the same numbers in every case:
+    # a factor that is read off the first step is used in later ones.
+    for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"),
+                   *(Sym(h.name) for h in step.hypers if h.type.kind != "function"), T,
                    *(Sym(s.name) for s in step.states)):
         if symbol in given:
             run.env[symbol] = given[symbol]
