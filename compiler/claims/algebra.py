@@ -35,6 +35,7 @@ from thetaprime.intervals import NONNEGATIVE, REAL, Interval, meet, point
 
 # A product of polynomials with more terms than this is not written out.
 MOST_PRODUCTS, MOST_INSIDE = 600, 60
+NONZERO = Interval(hole=True)
 # Along what a value varies: the entries of a tensor, the tensors of a model, named axes.
 Varies = frozenset[str]
 
@@ -118,6 +119,13 @@ class Algebra:
                     self.assume(Poly({monomial: coefficient}), interval)
             return
         ((monomial, coefficient),) = parts
+        if (inside := self._absolute(monomial)) is not None and 0 not in interval:
+            for atom, _ in monomial:  # |a| > 0: neither a nor its sign is 0
+                self._about(atom, NONZERO)
+            return
+        if inside is not None and interval.single:
+            self.assume(variable(inside), interval)
+            return
         if len(monomial) != 1:
             if interval.single and interval.low == 0:
                 left = [a for a, _ in monomial if not self._interval_known(a).positive]
@@ -129,6 +137,13 @@ class Algebra:
             self._about(atom, FORWARD["*"](interval, point(1 / coefficient)))
         elif interval.single and interval.low == 0:
             self.assume(variable(atom), interval)
+
+    def _absolute(self, monomial: Monomial) -> int | None:
+        """a, where a monomial is a*sign(a)."""
+        for atom, _ in monomial:
+            if dict(monomial) == {atom: 1, self.numbers.get(("sign", variable(atom))): 1}:
+                return atom
+        return None
 
     def _about(self, atom: int, interval: Interval) -> None:
         """What lies in an interval for an atom that does."""
@@ -274,6 +289,8 @@ class Algebra:
                         return rest * variable(atom, exponent - 2)
                     if exponent == 2 and self.known_atom(atom).interval.low >= 0:
                         return rest * variable(atom)  # s is 0 or 1
+                    if exponent == 2 and 0 not in self.known_atom(atom).interval:
+                        return rest  # s is -1 or 1
         return None
 
     # Signs.

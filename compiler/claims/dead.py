@@ -12,7 +12,7 @@ from contextlib import suppress
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.effects import STOPS, reached_by_lines, reached_written_out
 from thetaprime.claims.facts import Unproved
-from thetaprime.claims.symbolic import geometric
+from thetaprime.claims.recurrent import geometric
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Sym, walk
 from thetaprime.flat import Flat

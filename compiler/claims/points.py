@@ -135,12 +135,19 @@ class Points:
             sides = -apart if one.relation.op in (">", ">=") else apart
             pairs.append((diff, sides, size + normal[0][1] + normal[1][1]))
             paired = place.beside is not None
-            if not paired or left == Sym(self.question.step.point, True):
+            if not paired or (left, right) == self._points:
                 pairs.append((place.given(False, left, leaf), *normal[0]))
             pairs.append((place.given(paired, right, leaf), *normal[1]))
         except (Beyond, *FAILED):
             return None
         return min(self._agree(p, mask, one) for p in pairs)
+
+    @cached_property
+    def _points(self) -> tuple[Sym, Sym]:
+        """The new points of both. What else is said of a rival is of its states, one of which may
+        have the name of the rule's point."""
+        step = self.question.step
+        return Sym(step.point, True), Sym((self.other.step if self.other else step).point, True)
 
     def _agree(self, pair: tuple[Any, Any, Any], mask: Any, one: Settled) -> int:
         count = 0

@@ -344,12 +344,16 @@ def inputs(
     """An execution before its first statement: the point, the gradient, hyperparameters and states
     are atoms of their own, or what is ``given``; at t = 1 states are what they start from. ``tag``
     keeps states of different rules apart."""
+    from thetaprime.claims.recurrent import closed
+
     run = Symbolic(step, case, first, algebra, truths or {}, algebra.split, tag=tag)
     named = {s.name: s for s in step.states}
     typed = _types(step)
     known = case.before
-    for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"), T,
-                   *(Sym(h.name) for h in step.hypers if h.type.kind != "function"),
+    # t comes after the hyperparameters, so that their atoms have the same numbers in every case:
+    # a factor that is read off the first step is used in later ones.
+    for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"),
+                   *(Sym(h.name) for h in step.hypers if h.type.kind != "function"), T,
                    *(Sym(s.name) for s in step.states)):
         if symbol in given:
             run.env[symbol] = given[symbol]
@@ -364,12 +368,11 @@ def inputs(
         if symbol in given or (state.guard is not None and not run.truths[state.guard]):
             continue
         interval = defined(known.get(symbol, REAL))
-        base = None if first else geometric(step, state)
+        formula = None if first else closed(run, state)
         if first and not isinstance(state.start, Draw):
             run.env[symbol] = _started(run, state, interval)
-        elif base is not None:
-            run.env[symbol] = algebra.raised(run.of(base), algebra.subtract(
-                run.of(T), algebra.number(1)))
+        elif formula is not None:
+            run.env[symbol] = formula
         else:
             kind = "drawn" if isinstance(state.start, Draw) and first else "symbol"
             run.env[symbol] = algebra.atom((kind, tag, state.name), varies(state.type), interval)
@@ -379,22 +382,6 @@ def inputs(
     if not first and point not in given:
         _held(run)
     return run
-
-
-def geometric(step: Step, state: State) -> Expr | None:
-    """b where a state starts at 1 and s' = b*s with a hyperparameter b, so that s = b^(t - 1)."""
-    if state.start != Num("1") or state.constant:
-        return None
-    old, new = Sym(state.name), Sym(state.name, True)
-    hypers = {Sym(h.name) for h in step.hypers}
-    for statement in step.body:
-        match statement:
-            case Equation(target, Apply("*", (one, other))) if target == new:
-                if one in hypers and other == old:
-                    return one
-                if other in hypers and one == old:
-                    return other
-    return None
 
 
 def _held(run: Symbolic) -> None:

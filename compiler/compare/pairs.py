@@ -3,19 +3,19 @@ by expressions in the first rule's, or free."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
 from thetaprime.claims.equality import Related, Rival, prove_equality
-from thetaprime.claims.facts import Certificate, Unproved, prove
+from thetaprime.claims.facts import Certificate, Unproved
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.refute import Counterexample, Tested, attack, sampled
 from thetaprime.claims.same_runs import judged_equal
 from thetaprime.claims.symbolic import Unknown
-from thetaprime.expr import Apply, Expr, Num, Sym, rewrite
+from thetaprime.compare import invariants
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
 from thetaprime.ir import Hyper, Step
 from thetaprime.render import spec_text
 from thetaprime.source import NO_SOURCE
@@ -81,9 +81,41 @@ class Pair:
 
     def proved(self) -> Shown:
         """That the iterates are the same. Raises one of FAILED."""
-        invariants = tuple(_invariants(self.question))
-        question = replace(self.question, when=(*self.when, *(one for one, _ in invariants)))
-        return Shown(self, *prove_equality(question, self.rival), invariants)
+        try:
+            return self._related()
+        except FAILED:
+            other = self._other_way
+            if other is None:
+                raise
+            return other._related()
+
+    def _related(self) -> Shown:
+        """A proof by the states of b in terms of a's. Raises one of FAILED."""
+        known = tuple(invariants.copies(self.question))
+        try:
+            return self._with(known)
+        except FAILED:
+            more = tuple(invariants.needed(self.question, self.rival))
+            if not more:
+                raise
+            return self._with((*known, *more))
+
+    def _with(self, known: tuple[tuple[Relation, Certificate], ...]) -> Shown:
+        question = replace(self.question, when=(*self.when, *(one for one, _ in known)))
+        return Shown(self, *prove_equality(question, self.rival), known)
+
+    @property
+    def _other_way(self) -> Pair | None:
+        """The same question with a beside b; None where a map gives hyperparameters of b."""
+        known = names([self.b])
+        own = {one.left.name: one.right for one in self.when
+               if one.op == "==" and isinstance(one.left, Sym) and one.left.name not in known}
+        when = tuple(one for one in self.when
+                     if not (isinstance(one.left, Sym) and one.left.name in own))
+        read = {s.name for e in (*own.values(), *(one.right for one in when)) for s in symbols(e)}
+        if self.hypers or not read <= known or not _only(self.a, known | set(own)):
+            return None
+        return Pair(self.b, self.a, own, when)
 
 
 @dataclass(frozen=True)
@@ -106,15 +138,8 @@ class Shown:
         return self.certificate.text().split("\n")
 
 
-def _invariants(question: Question) -> Iterator[tuple[Relation, Certificate]]:
-    """The states that are the point before every step, with proofs."""
-    step = question.step
-    for state in step.states:
-        if state.start == Sym(step.point) and not state.constant and state.guard is None:
-            one = Relation("==", Sym(state.name, type=state.type), Sym(step.point, type=state.type))
-            with suppress(*FAILED):
-                yield one, prove(replace(question, facts=(one,), claim=replace(
-                    question.claim, form="fact")))
+def _only(step: Step, known: Container[str]) -> bool:
+    return all(h.name in known for h in step.hypers)
 
 
 def real(step: Step) -> tuple[Hyper, ...]:

@@ -1,0 +1,62 @@
+"""States that are formulas in t: weights and products that hyperparameters alone drive."""
+
+from __future__ import annotations
+
+from thetaprime.claims.algebra import Value
+from thetaprime.claims.polynomials import Poly, coefficients, ratio
+from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, varies
+from thetaprime.expr import Apply, Expr, Num, Sym, symbols
+from thetaprime.intervals import REAL
+from thetaprime.ir import Equation, State, Step
+
+T = Sym("t")
+
+
+def geometric(step: Step, state: State) -> Expr | None:
+    """b where a state starts at 1 and s' = b*s with a hyperparameter b, so that s = b^(t - 1)."""
+    if state.start != Num("1") or state.constant:
+        return None
+    old, new = Sym(state.name), Sym(state.name, True)
+    hypers = {Sym(h.name) for h in step.hypers}
+    for statement in step.body:
+        match statement:
+            case Equation(target, Apply("*", (one, other))) if target == new:
+                if one in hypers and other == old:
+                    return one
+                if other in hypers and one == old:
+                    return other
+    return None
+
+
+def closed(run: Symbolic, state: State) -> Value | None:
+    """The value before step t of a state with s' = a*s + c, where a and c are rational in
+    hyperparameters: a^(t - 1)*start + c*(1 - a^(t - 1))/(1 - a), or start + c*(t - 1) for a = 1;
+    None where a may be 1."""
+    step, algebra, old = run.step, run.algebra, Sym(state.name)
+    hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
+    values = [s.value for s in step.body
+              if isinstance(s, Equation) and s.target == Sym(state.name, True)]
+    if len(values) != 1 or varies(state.type) or not isinstance(state.start, Num) or not (
+            symbols(values[0]) <= hypers | {old}):
+        return None
+    atom = algebra.atom(("symbol", run.tag, state.name), frozenset(), REAL)
+    inside = Symbolic(step, run.case, False, algebra, env={**run.env, old: atom}, tag=run.tag)
+    try:
+        found = inside.of(values[0]).ratio
+    except (Undefined, Unknown, Split):
+        return None
+    (number,) = atom.ratio.atoms
+    parts = coefficients(found.num, number)
+    if set(parts) - {0, 1} or number in found.den.atoms or any(
+            algebra.key(a)[0] != "symbol" for a in found.atoms):
+        return None
+    a, c = (algebra.value(ratio(parts.get(k, Poly({})), found.den)) for k in (1, 0))
+    start, left = algebra.number(state.start.value), algebra.subtract(algebra.number(1), a)
+    before = algebra.subtract(run.of(T), algebra.number(1))
+    if not left.ratio:
+        return algebra.add(start, algebra.multiply(c, before))
+    if 0 in left.interval:
+        return None
+    power = algebra.raised(a, before)
+    gone = algebra.divide(algebra.subtract(algebra.number(1), power), left)
+    return algebra.add(algebra.multiply(power, start), algebra.multiply(c, gone))

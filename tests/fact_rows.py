@@ -1,0 +1,161 @@
+"""Published facts about which optimizers are equal and which only look alike, as rows for the
+comparer: the verdict that is right, with the map or the conditions that the fact states.
+
+An operand that starts with @ is a spec of `tests/facts`. ``map`` is hyperparameters of b in a's,
+``inverse`` the other way round; ``conditions`` are on a's hyperparameters.
+
+Facts that are left out, since the language or the comparison has no word for them:
+    E60, M6            limits of hyperparameters
+    E63, E74, E82, M8  hold for some gradients only (constant, of one sign, large): a run, no rule
+    E66                an inequality of two averages
+    E83                one scalar parameter
+    M9                 gradients of rank one
+    E32                two rules from one sequence of gradients that ask at other points
+    S3, S5, S8         prox; N49, N50 too
+    S10, S11           workers that mix
+    M5, N54            rounding of bfloat16
+    N09                no spec: a rule and its order
+    E15                as a map: `kappa` is 1/(1 - rho)^2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Row:
+    """``verdicts``: those that are right (more than one where the fact leaves it open)."""
+
+    id: str
+    a: str
+    b: str
+    verdicts: tuple[str, ...]
+    map: Mapping[str, str] = field(default_factory=dict)
+    inverse: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
+    step: int | None = None
+
+
+def equal(id: str, a: str, b: str, /) -> Row:
+    """Equal, hyperparameters of one name as one."""
+    return Row(id, a, b, ("equal",))
+
+
+def mapped(id: str, a: str, b: str, /, **map: str) -> Row:
+    """Equal under this map."""
+    return Row(id, a, b, ("equal-under-map",), map)
+
+
+def special(id: str, a: str, b: str, /, *conditions: str, **inverse: str) -> Row:
+    """b is a at a setting."""
+    return Row(id, a, b, ("specialises",), {}, inverse, conditions)
+
+
+def when(id: str, a: str, b: str, /, *conditions: str, step: int | None = None) -> Row:
+    """Equal under these conditions alone."""
+    return Row(id, a, b, ("equal-when",), {}, {}, conditions, step)
+
+
+def apart(id: str, a: str, b: str, /, step: int | None = None, **map: str) -> Row:
+    """Different; ``map``: equal if these follow a schedule."""
+    return Row(id, a, b, ("different",), map, {}, (), step)
+
+
+EQUAL = (
+    equal("E01", "heavy-ball-outside", "heavy-ball"),
+    equal("E02", "heavy-ball-outside", "heavy-ball-inside"),
+    equal("E03", "@fading-outside", "@fading-corrected"),
+    mapped("E04", "heavy-ball-outside", "@ema-momentum", lr="lr/(1 - mu)"),
+    special("E05", "sgd", "@ema-from-first", "damp = mu and wd = 0"),
+    equal("E06", "nesterov", "nesterov-lookahead"),
+    equal("E08", "nesterov", "sgd-keras with nesterov = true, wd = 0"),
+    special("E10", "qhm", "heavy-ball-outside"),
+    special("E11", "qhm", "nesterov"),
+    mapped("E14", "@synthesized", "qhm", lr="a/(1 - b1)", b="b1"),
+    special("E15", "@robust", "@triple", "kappa = 1/(1 - rho)^2"),
+    special("E16", "@acc-sgd", "qhm"),
+    special("E17", "@two-states", "qhm"),
+    equal("E18", "@sum with s = 0", "heavy-ball"),
+    equal("E19", "@sum with s = 1", "nesterov"),
+    mapped("E20", "@sum-plain", "@sgd-plain", lr="lr/(1 - mu)"),
+    mapped("E22", "@agg-mo-one", "heavy-ball-outside"),
+    mapped("E24", "@agg-mo-two", "qhm"),
+    mapped("E25", "heavy-ball-outside", "@primal-averaging", eta="lr/(1 - mu)", c="1 - mu"),
+    equal("E27", "@free-three", "@free-two"),
+    equal("E30", "@free-three with b = 0, wd = 0", "@sgd-plain"),
+    equal("E31", "@free-three with b = 0, wd = 0", "@averaged-sgd"),
+    equal("E33", "@nesterov-two", "nesterov"),
+    special("E34", "Lookahead(HeavyBallOutside(mu = 0)) with k = 1", "@sgd-plain"),
+    special("E36", "Lookahead(HeavyBallOutside) with k = 1", "heavy-ball-outside"),
+    special("E37", "Lookahead(HeavyBall) with k = 1", "heavy-ball"),
+    equal("E39", "@optimistic", "@reflected"),
+    special("E40", "@triple-family", "@optimistic"),
+    Row("E43", "@two-calls", "@sgd-plain", ("equal-up-to",)),
+    equal("E44", "@dual-averaging", "@sgd-plain"),
+    equal("E47", "@sgd-coupled", "@sgd-shrunk"),
+    special("E48", "@scaled-momentum", "heavy-ball-outside"),
+    mapped("E49", "@mars-momentum with gam = 1", "@sgd-plain", lr="lr"),
+    equal("E50", "@mars-momentum with gam = 0", "@ema-momentum"),
+    mapped("E51", "@mars-momentum", "qhm", nu="1 - gam", b="mu"),
+    equal("E52", "@adam-bare with b1 = 0, b2 = 0", "signsgd with wd = 0"),
+    apart("E54", "@adam-bare with b1 = 0", "@rms-bare", 1, lr="lr*sqrt(1 - b2^t)"),
+    when("E55", "@rms-outside", "@rms-inside", "eps = 0"),
+    apart("E56", "adam", "adam-keras with wd = 0", 1, eps="eps*sqrt(1 - b2^t)"),
+    special("E57", "adamw", "adam", "wd = 0"),
+    equal("E62", "nadam-optax with b1 = 0", "adam with b1 = 0"),
+    equal("E64", "@adam-bare-scaled", "@adam-bare"),
+    special("E65", "ademamix", "adamw", "alpha = 0"),
+    special("E67", "lion", "signum", "b2 = b1"),
+    equal("E68", "lion with b1 = 0", "signsgd"),
+    equal("E69", "@lion-squared", "@sign-nesterov"),
+    equal("E70", "signum", "@signum-sum"),
+    mapped("E72", "@sign-decayed", "@frank-wolfe", gam="lr*wd", radius="1/wd"),
+    equal("E73", "add-sign with alpha = 1, f = 0", "@sgd-plain"),
+    equal("E73b", "power-sign with f = 0", "@sgd-plain"),
+    equal("E76", "@debiased-momentum", "@weighted-mean"),
+    equal("E77", "@weight-momentum", "@debiased-momentum"),
+    equal("E79", "@di-lo-co-sgd", "Lookahead(HeavyBallOutside(mu = 0))"),
+    special("E80", "@di-lo-co-nesterov", "nesterov"),
+    mapped("E81", "@lion-k", "lion", b1="look*polyak", b2="polyak"),
+    equal("M1", "@shampoo-once", "@spectral"),
+    equal("M2", "@shampoo-left", "@spectral"),
+    equal("M11", "@muon-average", "@muon-sum"),
+)
+
+DIFFERENT = (
+    apart("M7", "@spectral", "@sign-matrix"),
+    apart("M10", "@factored", "@full-squares"),
+    when("N01", "@fading-outside", "@fading-inside", "fall = 0", "mu = 0", step=2),
+    when("N02", "sgd with damp = mu, wd = 0", "@ema-momentum", "mu = 0", step=1),
+    apart("N05", "@nesterov-warm", "@sutskever-warm", 1),
+    equal("N05b", "@sutskever-warm", "@sutskever-late"),
+    when("N06", "heavy-ball", "nesterov", "mu = 0", step=1),
+    apart("N08", "@agg-mo-equal with mu = 0.9", "heavy-ball-outside with mu = 0.9", 2),
+    apart("N10", "@free-late", "@free-three", 1),
+    apart("N11", "@primal-averaging", "@weight-ema"),
+    apart("N12", "@weight-ema", "@ema-momentum"),
+    apart("N15", "optimistic-gradient", "qhm"),
+    when("N17", "@dual-fading", "@fading-sgd", "fall = 0", step=2),
+    apart("N19", "@fista", "@nesterov-thirds", 2),
+    apart("N20", "@three-sequences", "@nesterov-thirds", 1),
+    apart("N24", "@rms-outside", "@rms-from-one", 1),
+    when("N26", "adamw", "adam-torch", "wd = 0"),
+    when("N28", "adam", "laprop with wd = 0", "b1 = 0"),
+    when("N29", "@rms-momentum", "@adam-uncorrected", "b1 = 0", step=2),
+    apart("N31", "adagrad", "rmsprop"),
+    apart("N32", "adam", "amsgrad", 2),
+    apart("N34", "@adam-bare", "ada-max", 2),
+    when("N38", "nadam-torch with momentum_decay = 0, wd = 0", "nadam-optax", "b1 = 0"),
+    special("N39", "@adam-scaled", "adam", eps="eps/scale"),
+    apart("N41", "@ada-belief-bare with b1 = 0", "@rms-outside", 1),
+    when("N44b", "lion", "signum with b = 0.9", "b1 = 9/10 and b2 = 9/10"),
+    apart("N45", "@rprop-flat", "signsgd with wd = 0"),
+    apart("N47", "@clip-then-momentum", "@momentum-then-clip"),
+    apart("N48", "r-adam", "heavy-ball-outside"),
+    apart("N51", "@ema-of-points", "@ema-of-points-debiased", 1),
+    when("N52", "@free-three", "@free-decay-z", "wd = 0", "b = 0", step=3),
+    apart("N53", "r-adam-torch", "r-adam-optax", 6),
+    when("E83b", "@sam-plain", "@usam", "rho = 0"),
+)
