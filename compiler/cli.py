@@ -19,6 +19,7 @@ import click
 from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
 from thetaprime.command_compare import compare
+from thetaprime.command_diff import diff
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
@@ -74,6 +75,7 @@ def cli() -> None:
 
 
 cli.add_command(compare)
+cli.add_command(diff)
 cli.add_command(cli_analyse.stability)
 cli.add_command(cli_analyse.rate)
 
@@ -165,12 +167,12 @@ def show(
 
     --parameters and --bandwidth together: how long a step takes at least on such hardware.
     """
-    from thetaprime import describe
+    from thetaprime import describe, steptext
     from thetaprime.usage import load_spec
 
     optimizer = load_spec(spec)
     if expanded:
-        click.echo(describe.expanded(optimizer))
+        click.echo(steptext.expanded(optimizer))
         return
     if (parameters is None) != (bandwidth is None):
         raise click.UsageError("--parameters and --bandwidth go together")

@@ -6,20 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from thetaprime.aliases import ALIASES, spec_names
 from thetaprime.arguments import draws
-from thetaprime.cases import guard_of
 from thetaprime.collect import collect, range_text
 from thetaprime.cost import Cost, cost, integers, kept, lengths, most_state, roofline
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
-from thetaprime.format import flat_text
 from thetaprime.infer_units import infer
 from thetaprime.ir import (
-    Draw,
     EachAxis,
     Equation,
-    First,
-    Hyper,
     Loop,
-    State,
     Statement,
     Step,
     When,
@@ -28,7 +22,6 @@ from thetaprime.ir import (
 )
 from thetaprime.library import definition, prelude
 from thetaprime.matrices import families
-from thetaprime.ops import ORACLES
 from thetaprime.optimizer import Optimizer
 from thetaprime.parse import parse
 from thetaprime.pipeline import checked
@@ -37,7 +30,7 @@ from thetaprime.scaling import TITLE, scaling_rows, unit_rows
 from thetaprime.signature import asks_more, signature, whole
 from thetaprime.syntax import Definition, HyperLine
 from thetaprime.tables import Tables
-from thetaprime.types import PER_ENTRY, Extent, type_text
+from thetaprime.types import Extent, type_text
 
 
 def describe(optimizer: Optimizer) -> str:
@@ -201,95 +194,3 @@ def least_time(step: Step, parameters: float, bandwidth: float, dtype: str) -> s
 def _between(pair: tuple[int, int]) -> str:
     least, most = pair
     return str(least) if least == most else f"{least} to {most}"
-
-
-# The flat step, as a spec.
-
-
-def expanded(optimizer: Optimizer) -> str:
-    """The step with inheritance and composition resolved, in the notation of specs. Functions are
-    written out, but for steps that loop, ask the problem for more or treat tensors differently."""
-    step = optimizer.step()
-    if not _formulas_only(step):
-        return flat_text(optimizer.flat).rstrip()
-    first = {s.target.name: s for s in statements(step.body) if isinstance(s, First)}
-    lines = [f"optimizer {step.name}"]
-    lines += [f'  "{step.doc}"'] if step.doc else []
-    lines += [f'  cite "{cite}"' for cite in step.cites]
-    lines += [f"  # for {name} = {value}" for name, value in step.fixed]
-    lines += [f"  axis {axis.name}" for axis in step.axes]
-    lines += [_hyper(hyper) for hyper in step.hypers]
-    lines += [_state(state, first.get(state.name)) for state in step.states]
-    if step.point != optimizer.tables.parameter:
-        lines.append(f"  # training holds {step.point}, and {step.gradient} is the gradient there")
-    lines += ["", *_body(step.body, "  ")]
-    if step.evaluate is not None:
-        lines += ["", f"  eval {spec_text(step.evaluate)}"]
-    return "\n".join(lines)
-
-
-def _formulas_only(step: Step) -> bool:
-    """Whether the IR says all in equations, draws and blocks that hold for every tensor."""
-    body = list(statements(step.body))
-    exprs = [e for s in body for e in reads(s)]
-    asked = any(isinstance(n, Apply) and (n.op in ORACLES or n.op == "extern")
-                for e in exprs for n in walk(e))
-    kept = any(s.guard is not None or s.storage is not None for s in step.states)
-    turned = any(isinstance(s, Loop | EachAxis) or guard_of(s) is not None for s in body)
-    return not (asked or kept or turned or step.views)
-
-
-def _hyper(hyper: Hyper) -> str:
-    name = hyper.spelled or hyper.name
-    if hyper.static:
-        name += " : int"
-    elif hyper.type.axes:
-        name += f" : {hyper.type.axes[0]}"
-    default = ""
-    if isinstance(hyper.default, tuple):
-        default = f" = [{', '.join(spec_text(e) for e in hyper.default)}]"
-    elif hyper.default is not None:
-        default = f" = {spec_text(hyper.default)}"
-    return f"  hyper {name}{default}" + (f" in {range_text(hyper.range)}" if hyper.range else "")
-
-
-def _state(state: State, first: First | None) -> str:
-    name = state.name if state.type == PER_ENTRY else f"{state.name} : {state.type}"
-    if isinstance(state.start, Draw):
-        return f"  state {name} ~ {_draw(state.start)}"
-    if first is not None:
-        return f"  state {name} = first {spec_text(first.value)}"
-    return f"  {'const' if state.constant else 'state'} {name} = {spec_text(state.start)}"
-
-
-def _body(body: tuple[Statement, ...], indent: str) -> Iterator[str]:
-    for statement in body:
-        match statement:
-            case Equation(target, value):
-                yield f"{indent}{target} = {spec_text(value)}"
-            case Draw(target):
-                yield f"{indent}{target} ~ {_draw(statement)}"
-            case First():
-                continue
-            case When():
-                yield f"{indent}{_block_head(statement)}:"
-                yield from _body(statement.then, indent + "  ")
-                yield f"{indent}else:"
-                yield from _body(statement.otherwise, indent + "  ")
-
-
-def _block_head(block: When) -> str:
-    """``every n from k`` for a block that is due so, ``if`` for the others."""
-    match block.condition:
-        case Apply("and", (Apply(">=", (_, start)), Apply("==", (Apply("mod", (_, period)), _)))) \
-                if block.rare:
-            return f"every {spec_text(period)} from {spec_text(start)}"
-    return f"if {spec_text(block.condition)}"
-
-
-def _draw(draw: Draw) -> str:
-    kind = draw.target.type
-    suffix = "" if kind is None or kind == PER_ENTRY else f" : {kind}"
-    return f"{draw.distribution}({', '.join(spec_text(a) for a in draw.args)}){suffix}"
-
-

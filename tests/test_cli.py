@@ -9,8 +9,9 @@ import pytest
 
 import thetaprime as tp
 from tests.cli_calls import GOOD, UNTIDY, Call, Called, call, folder
-from thetaprime.describe import expanded, reads_point
+from thetaprime.describe import reads_point
 from thetaprime.library import modules
+from thetaprime.steptext import expanded
 
 __all__ = ["call", "folder"]  # fixtures
 

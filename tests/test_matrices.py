@@ -243,11 +243,11 @@ def test_what_needs_no_roots_is_exact(name: str) -> None:
 
 def test_a_fold_over_axes_has_a_value_for_each_tensor() -> None:
     """Tensors differ in how many axes they have, though the body reads none."""
-    step = compile_text(
+    step = tp.loads(
         "optimizer Halved\n  hyper lr = 1 in (0, inf)\n  case rank >= 1:\n"
         "    low = fold a over axes from low = 1:\n      low' = low/2\n"
-        "  otherwise:\n    low = 1\n  x' = x - lr*g*low\n")
+        "  otherwise:\n    low = 1\n  x' = x - lr*g*low\n").step()
     params = [np.zeros((2, 3)), np.zeros(3)]
     grads = [np.ones_like(p) for p in params]
-    moved, _ = interpret.advance(step, interpret.start(step, params), params, grads)
+    moved, _ = advance(step, start(step, params), params, grads)
     assert [float(p.flat[0]) for p in moved] == [-0.25, -0.5]

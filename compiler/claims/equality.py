@@ -113,8 +113,15 @@ def _choices(rival: Rival, related: Mapping[str, list[Related]]) -> Iterator[dic
 def beside(
     world: World, rival: Rival, known: Ranges, states: Mapping[str, Value]
 ) -> Symbolic:
-    """The rival's step in the same case: the same point, gradient, loss and t; its states (and
-    hyperparameters that are not the rule's) where they are given, else atoms of its own."""
+    """The rival's step in the same case, executed."""
+    return placed(world, rival, known, states).run()
+
+
+def placed(
+    world: World, rival: Rival, known: Ranges, states: Mapping[str, Value]
+) -> Symbolic:
+    """The rival before its step in the same case: the same point, gradient, loss and t; its states
+    (and hyperparameters that are not the rule's) where they are given, else atoms of its own."""
     run, algebra = world.run, world.run.algebra
     mine, theirs = run.step, rival.step
     given: dict[Sym, Value] = {Sym(n): v for n, v in states.items()}
@@ -139,7 +146,7 @@ def beside(
             given[symbol] = algebra.atom(("symbol", OTHER, hyper.name), frozenset(),
                                          of_range(hyper.range, hyper.type.kind == "int"))
     case = known.cases[0 if world.first else 1]
-    return inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER).run()
+    return inputs(theirs, case, world.first, algebra, given, run.truths, tag=OTHER)
 
 
 def same_point(question: Question, rival: Rival, world: World, other: Symbolic) -> Settled:

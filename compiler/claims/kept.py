@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
@@ -40,33 +40,34 @@ def refutations(found: Iterable[Verdict]) -> list[Diagnostic]:
 
 def _kept(flat: Flat, claim: Claim, source: Source) -> Verdict:
     place = folder() / f"{_content(flat, claim, source)}.json"
-    found = _read(place)
+    found = read(place, FIELDS)
     if found is not None:
         return Verdict(found["claim"], source, claim.span, found["status"], found["how"],
                        tuple(found["example"]), found["points"], found["seconds"],
                        tuple(found["proof"]))
     verdict = judge(flat, claim, source)
-    _write(place, {k: v for k, v in asdict(verdict).items() if k in FIELDS})
+    write(place, {k: v for k, v in asdict(verdict).items() if k in FIELDS})
     return verdict
 
 
-def folder() -> Path:
-    """Where verdicts are kept."""
+def folder(kind: str = "verdicts") -> Path:
+    """Where verdicts (or results of another kind) are kept."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "thetaprime" / "verdicts"
+    return (Path(base) if base else Path.home() / ".cache") / "thetaprime" / kind
 
 
-def _read(place: Path) -> dict[str, Any] | None:
+def read(place: Path, fields: Iterable[str]) -> dict[str, Any] | None:
+    """What was kept there, if it is there with all its fields."""
     try:
         found = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and set(FIELDS) <= set(found) else None
+    return found if isinstance(found, dict) and set(fields) <= set(found) else None
 
 
-def _write(place: Path, data: dict[str, Any]) -> None:
-    """Written aside and moved, so that nobody reads half of it; a folder that cannot be written to
-    only means that the next run judges again."""
+def write(place: Path, data: Mapping[str, Any]) -> None:
+    """Keeps it. Written aside and moved, so that nobody reads half of it; a folder that cannot be
+    written to only means that the next run judges again."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_suffix(f".{os.getpid()}")
@@ -77,7 +78,7 @@ def _write(place: Path, data: dict[str, Any]) -> None:
 
 
 def _content(flat: Flat, claim: Claim, source: Source) -> str:
-    digest = sha256(_compiler())
+    digest = sha256(compiler())
     sources = [*flat.sources, *(s for _, s in prelude())]
     if isinstance(claim.subject, SpecRef):
         scope = Scope(find, given=dict.fromkeys(parse(source).definitions[0].parameters, plain()))
@@ -88,21 +89,31 @@ def _content(flat: Flat, claim: Claim, source: Source) -> str:
     return digest.hexdigest()
 
 
+FOLDERS = ("check", "claims", "grammar")
+
+
 @cache
-def _compiler() -> bytes:
-    """The text of the compiler: another one may judge otherwise."""
+def compiler(folders: tuple[str, ...] = FOLDERS, without: tuple[str, ...] = ()) -> bytes:
+    """The text of the compiler, of its top folder and of these: another one may judge otherwise."""
     digest = sha256()
-    for name, text in sorted(_modules()):
-        digest.update(name.encode())
-        digest.update(text)
+    for name, text in sorted(_modules(folders)):
+        if name not in without:
+            digest.update(name.encode())
+            digest.update(text)
     return digest.digest()
 
 
-def _modules() -> Iterator[tuple[str, bytes]]:
-    pending = [files("thetaprime")]
+def _modules(folders: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """Name and text; the folders of a package need not be one inside of the other on disk."""
+    pending = [(f"{name}/", files(f"thetaprime.{name}")) for name in folders]
+    found = [(entry.name, entry) for entry in files("thetaprime").iterdir()]
     while pending:
-        for entry in pending.pop().iterdir():
-            if entry.is_dir() and entry.name in ("check", "claims", "grammar"):
-                pending.append(entry)
-            elif entry.name.endswith((".py", ".lark")):
-                yield entry.name, entry.read_bytes()
+        above, place = pending.pop()
+        for entry in place.iterdir():
+            if entry.is_dir():
+                pending.append((f"{above}{entry.name}/", entry))
+            else:
+                found.append((above + entry.name, entry))
+    for name, entry in found:
+        if name.endswith((".py", ".lark")):
+            yield name, entry.read_bytes()

@@ -355,6 +355,8 @@ def inputs(
     for symbol in (Sym(step.point), Sym(step.gradient), Sym("loss"),
                    *(Sym(h.name) for h in step.hypers if h.type.kind != "function"), T,
                    *(Sym(s.name) for s in step.states)):
+        if symbol == T:  # atoms have the same numbers at t = 1 as later
+            algebra.numbers.setdefault(("symbol", "t - 1"), len(algebra.numbers))
         if symbol in given:
             run.env[symbol] = given[symbol]
         elif symbol == T:
