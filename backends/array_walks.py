@@ -4,7 +4,7 @@ them questions to the problem, `for` loops and `if` blocks."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from thetaprime.backends.array_expr import ArrayWriter
@@ -12,7 +12,7 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_leaf import Regions, leaf_lines
 from thetaprime.backends.jax_oracles import batch_text, whole_text
 from thetaprime.backends.jax_regions import ended, indented, renamed, returned, within
-from thetaprime.backends.jax_walks import given, reads_of
+from thetaprime.backends.jax_walks import given, last_reads, places_of
 from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import Carry, Equation, First, Loop, Statement
@@ -25,23 +25,24 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 
 @dataclass(frozen=True)
 class Scene:
-    """What the lines are written for: ``lists`` are the symbols that stand for one array of each
-    tensor, the one in whose shape they all are first; ``several``: the step sees several
+    """What the lines are written for: ``lists`` are the places, one after another, of the symbols
+    that stand for one array of each tensor, the one in whose shape they all are first; ``several``: the step sees several
     batches."""
 
     writer: ArrayWriter
-    lists: tuple[Sym, ...]
+    lists: Mapping[Sym, int]
     several: bool = False
 
 
 def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> list[str]:
     """The lines of all segments, after which the symbols in ``wanted`` are known."""
     lines: list[str] = []
-    lists = list(scene.lists)
+    lists = dict(scene.lists)
+    last = last_reads(stages) | dict.fromkeys(wanted, len(stages))
     busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
     for place, stage in enumerate(stages):
-        now = replace(scene, lists=tuple(lists))
-        later = set(wanted).union(*(reads_of(s) for s in stages[place + 1:]))
+        now = replace(scene, lists=lists)
+        later = {s for s in given(stage) if last.get(s, 0) > place}
         match stage:
             case Phase(scalars):
                 lines += leaf_lines(scalars, replace(scene.writer, like=None), regions=NUMPY)
@@ -56,14 +57,16 @@ def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> lis
                                                                 _part(otherwise, names, now)))
             case Turns(loop, part):
                 lines += _turns(loop, part, now)
-        lists += [s for s in given(stage) if _varies(s, stage) and s not in lists]
+        for symbol in _varying(stage):
+            lists.setdefault(symbol, len(lists))
     return lines
 
 
-def _varies(symbol: Sym, stage: Segment) -> bool:
-    """Whether there is one of each tensor; what holds for some tensors only is in lists too."""
-    inner = isinstance(stage, Phase) and any(symbol in outputs(s) for s in stage.leaves)
-    return inner or typed(symbol).extent is not Extent.SCALAR
+def _varying(stage: Segment) -> list[Sym]:
+    """The symbols that a segment gives of which there is one of each tensor; what holds for some
+    tensors only is in lists too."""
+    inner = {o for s in stage.leaves for o in outputs(s)} if isinstance(stage, Phase) else set()
+    return [s for s in given(stage) if s in inner or typed(s).extent is not Extent.SCALAR]
 
 
 # Between walks.
@@ -95,9 +98,9 @@ def _part(part: Part, names: Sequence[str], scene: Scene) -> list[str]:
 
 def _turns(loop: Loop, part: Part, scene: Scene) -> list[str]:
     writer = replace(scene.writer, like=None)
-    lists = (*scene.lists, *(c.value for c in loop.carries
-                             if typed(c.value).extent is not Extent.SCALAR))
-    inner = replace(scene, writer=_inside(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
+    lists = places_of((*scene.lists, *(c.value for c in loop.carries
+                                       if typed(c.value).extent is not Extent.SCALAR)))
+    inner = replace(scene, writer=_inside(loop, scene.writer), lists=lists)
     names = [writer.name(c.value) for c in loop.carries]
     stop = [writer.name(s) for s in part.results[len(names):]]
     body = _part(part, [*names, *stop], inner)
@@ -161,15 +164,15 @@ def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
     """The function of one tensor, its call for all of them, and what they contribute together."""
     writer = scene.writer
     inner = (*stage.leaves, *stage.partials)
-    own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
+    own = dict.fromkeys(o for s in stage.leaves for o in outputs(s))
     results = [*(p.target for p in stage.partials), *(s for s in own if s in later)]
     body = leaf_lines(inner, writer, results, NUMPY)
     read = {s for s in _read(inner) if s in scene.lists}
     text = "\n".join(body)
     assert writer.like is not None
-    shaped = not read or _names(writer.name(writer.like), text)
-    arguments = [writer.name(s) for s in scene.lists
-                 if s in read or (s == writer.like and shaped)]
+    if not read or _names(writer.name(writer.like), text):
+        read.add(writer.like)
+    arguments = [writer.name(s) for s in sorted(read, key=scene.lists.__getitem__)]
     arguments += [word for word in ("index", "path") if _names(word, text)]
     lines = returned(body, [writer.name(s) for s in results])
     return ["", f"def {name}({', '.join(arguments)}):", *indented(lines), "",

@@ -25,7 +25,7 @@ from thetaprime.backends.terms import (
     operand,
     product,
 )
-from thetaprime.expr import Apply, Expr, Num, Sym, walk
+from thetaprime.expr import MOST_LEVELS, Apply, Expr, Num, Sym, levels, symbols, walk
 from thetaprime.ir import Draw, Equation, reads
 from thetaprime.ops import OPS
 from thetaprime.types import Extent
@@ -37,7 +37,10 @@ def build(prog: Program, sweep: int) -> tuple[Graph, dict[Sym, Node], dict[Sym, 
     this = prog.passes[sweep]
     roots = [e for s in (*this.reductions, *(prog.values[w] for w in this.writes))
              for e in reads(s)]
-    graph = Graph(prog, sweep, _uses(prog, roots, sweep))
+    graph = Graph(prog, sweep, _uses(prog, roots, sweep), _landings(prog))
+    for symbol in graph.landings:
+        if symbol in graph.uses:
+            lower(graph, symbol)
     reduced = {}
     for reduction in this.reductions:
         assert isinstance(reduction.value, Apply)
@@ -45,14 +48,33 @@ def build(prog: Program, sweep: int) -> tuple[Graph, dict[Sym, Node], dict[Sym, 
         reduced[reduction.target] = as_node(graph, lower(graph, reduction.value.args[0]))
         graph.complete.append(graph.owners.pop())
     stored: dict[Sym, Node] = {}
+    homes: set[Node] = set()
     for target in this.writes:
         node = as_node(graph, lower(graph, target))
-        if node.op == INPUT or node in stored.values():
+        if node.op == INPUT or node in homes:
             graph.owners.append(target)
             node = new(graph, COPY, (node,), node.boolean)
             graph.owners.pop()
         stored[target] = node
+        homes.add(node)
     return graph, reduced, stored
+
+
+def _landings(prog: Program) -> dict[Sym, None]:
+    """The symbols to compute before all that reads them, in order: between two of them a long chain
+    of equations has no more levels than one formula, which is as deep as recursion may go."""
+    depth: dict[Sym, int] = {}
+    found: set[Sym] = set()
+    for statement in prog.body:
+        read = {s for e in reads(statement) for s in symbols(e) if depth.get(s)}
+        below = max((depth[s] for s in read), default=0)
+        own = max((levels(e) for e in reads(statement)), default=0)
+        if below + own > MOST_LEVELS:
+            found |= read
+            depth |= dict.fromkeys(read, 0)
+            below = 0
+        depth[statement.target] = below + own
+    return {s.target: None for s in prog.body if s.target in found}
 
 
 def _uses(prog: Program, roots: list[Expr], sweep: int) -> dict[Sym, int]:
@@ -131,7 +153,7 @@ def _symbol(graph: Graph, symbol: Sym) -> Lowered:
         statement = prog.values[symbol]
         value = (lower(graph, statement.value) if isinstance(statement, Equation)
                  else _draw(graph, statement))
-        if symbol in prog.written:
+        if symbol in prog.written or symbol in graph.landings:
             value = Scaled(as_node(graph, value))
         elif isinstance(value, Scaled) and isinstance(value.body, Sum):
             value.body.shared |= graph.uses.get(symbol, 0) > 1

@@ -40,25 +40,24 @@ def leaf_lines(
     """The lines that compute the statements; after them ``wanted`` are known, None where a guard
     leaves them out. ``nested``: the lengths of axes are known from the lines around."""
     pieces = _together(_merged([piece for s in body for piece in _pieces(s)], wanted))
-    after: list[set[Sym]] = [set(wanted)]
-    for statement in reversed(pieces):
-        after.insert(0, after[0] | set(free(statement)))
+    last = {s: place for place, piece in enumerate(pieces) for s in free(piece)}
+    last |= dict.fromkeys(wanted, len(pieces))
     lines = [f"{writer.name(s)} = None" for s in _left_out(pieces, set(wanted))]
     before: Expr | None = None
-    rows = list(zip(pieces, after[1:], strict=True))
-    for guard, group in groupby(rows, key=lambda row: guard_of(row[0])):
+    for guard, group in groupby(enumerate(pieces), key=lambda row: guard_of(row[1])):
         part = list(group)
         inner = []
         done: set[Sym] = set()
-        for s, read in part:
-            several = results_of(s, [other for other, _ in part])
+        for place, s in part:
+            several = results_of(s, (other for _, other in part))
             if several is None:
+                read = {o for o in outputs(s) if last.get(o, -1) > place}
                 inner += _lines(s, writer, read, regions)
             elif not done & set(outputs(s)):
                 inner.append(writer.several(several))
                 done |= {e.target for e in several if e is not None}
         if not nested and writer.like is not None:
-            inner = [*view_lines((s for s, _ in part), inner, writer), *inner]
+            inner = [*view_lines((s for _, s in part), inner, writer), *inner]
         if guard is None:
             lines += inner
         elif before is not None and _opposite(before, guard):
@@ -122,7 +121,8 @@ def _merged(pieces: list[Statement], wanted: Collection[Sym]) -> list[Statement]
                 and maker.target not in wanted and typed(maker.target) == typed(maker.value)):
             assert isinstance(piece, Equation)
             joins[maker.target] = piece
-    return [_joined(p, joins) for p in pieces if p not in joins.values()]
+    gone = set(joins.values())
+    return [_joined(p, joins) for p in pieces if p not in gone]
 
 
 def _renames(piece: Statement) -> Sym | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
@@ -70,7 +71,11 @@ class Plan:
 
     def family(self, state: State) -> bool:
         """Whether a state has one array for each axis of a tensor."""
-        return bool(each_axis(self.step) & set(state.type.axes))
+        return bool(self._families & set(state.type.axes))
+
+    @cached_property
+    def _families(self) -> set[str]:
+        return each_axis(self.step)
 
     @property
     def draws_in_turns(self) -> bool:

@@ -87,12 +87,16 @@ def hyper_lines(plan: Plan, used: set[Sym], count: str) -> list[str]:
             *compute_defaults(kept, plan.writer, static=False)]
 
 
+# The names in a line, but attributes and those of keyword arguments.
+_READ = re.compile(r"(?<![\w.])\w+\b(?!=)")
+
+
 def needed_by(setup: list[str], body: list[str]) -> list[str]:
     """The lines of a setup that what follows them reads, then the body."""
-    kept = list(body)
+    read = {name for line in body for name in _READ.findall(line)}
+    kept = []
     for line in reversed(setup):
-        names = re.findall(r"\w+", line.split(" = ")[0])
-        rest = "\n".join(kept)
-        if any(re.search(rf"(?<![\w.]){re.escape(n)}\b(?!=)", rest) for n in names if n != "_"):
-            kept.insert(0, line)
-    return kept
+        if read & {*re.findall(r"\w+", line.split(" = ")[0])} - {"_"}:
+            kept.append(line)
+            read |= {*_READ.findall(line)}
+    return [*reversed(kept), *body]

@@ -25,7 +25,7 @@ def init_lines(plan: Plan) -> list[str]:
     step, writer = plan.step, plan.writer
     point = Sym(step.point, type=PER_ENTRY)
     wanted = [s for s in plan.start.results if typed(s).extent is not Extent.SCALAR]
-    scene = Scene(replace(writer, like=point), (point,), place=plan.place)
+    scene = Scene(replace(writer, like=point), {point: 0}, place=plan.place)
     lines = walks(plan.start.segments, wanted, scene)
     fields = [f"{writer.name(Sym(s.name))}={_start(plan, s)}" for s in step.states]
     body = [*lines, f"return {plan.state_class}(",

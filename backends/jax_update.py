@@ -20,7 +20,7 @@ from thetaprime.backends.jax_setup import (
     state_lines,
 )
 from thetaprime.backends.jax_signature import compute_defaults, parameters
-from thetaprime.backends.jax_walks import Scene, given, walks
+from thetaprime.backends.jax_walks import Scene, given, places_of, walks
 from thetaprime.backends.layout import WIDTH
 from thetaprime.expr import Num, Sym, symbols
 from thetaprime.types import PER_ENTRY, Extent
@@ -56,7 +56,7 @@ def _update(plan: Plan) -> list[str]:
     step, writer = plan.step, plan.writer
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
-    scene = Scene(replace(writer, like=gradient), tuple(columns_of(plan, gradient)),
+    scene = Scene(replace(writer, like=gradient), places_of(columns_of(plan, gradient)),
                   sparse=True, place=plan.place)
     body = [
         *walks(plan.update.segments, plan.update.results, scene),
@@ -103,7 +103,7 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
     columns = [point, *(s for s in columns_of(plan, point) if s != point), gradient]
-    scene = Scene(replace(writer, like=point), tuple(columns), asked.batches, place=plan.place)
+    scene = Scene(replace(writer, like=point), places_of(columns), asked.batches, place=plan.place)
     body = [
         *function_lines(asked, plan.place), *_at_point(plan, asked),
         *walks(plan.update.segments, plan.update.results, scene),

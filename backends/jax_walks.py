@@ -4,7 +4,7 @@ questions to the problem, loops and blocks."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from thetaprime.backends.jax_align import typed
@@ -25,13 +25,13 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 
 @dataclass(frozen=True)
 class Scene:
-    """What the lines are written for: ``lists`` are the symbols that stand for one array of each
-    tensor, the one in whose shape they all are first; ``several``: the step sees several
+    """What the lines are written for: ``lists`` are the places, one after another, of the symbols
+    that stand for one array of each tensor, the one in whose shape they all are first; ``several``: the step sees several
     batches; ``sparse``: of some tensors the first one is missing, but others are not; ``place``:
     what says where tensors lie."""
 
     writer: Writer
-    lists: tuple[Sym, ...]
+    lists: Mapping[Sym, int]
     several: bool = False
     sparse: bool = False
     place: str = "structure"
@@ -40,18 +40,19 @@ class Scene:
 def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> list[str]:
     """The lines of all segments, after which the symbols in ``wanted`` are known."""
     lines: list[str] = []
-    lists = list(scene.lists)
+    lists = dict(scene.lists)
+    last = last_reads(stages)
     busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
     asked: list[Ask] = []
     for place, stage in enumerate(stages):
-        now = replace(scene, lists=tuple(lists))
+        now = replace(scene, lists=lists)
         match stage:
             case Phase():
                 for statement in stage.scalars:
                     lines += leaf_lines((statement,), replace(scene.writer, like=None))
                 if stage in busy:
                     name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
-                    later = set().union(*(reads_of(s) for s in stages[place + 1:]))
+                    later = {s for s in given(stage) if last.get(s, 0) > place}
                     lines += _walk(name, stage, wanted, later, now)
             case Ask():
                 asked.append(stage)
@@ -62,8 +63,19 @@ def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> lis
                 lines += _choice(stage, now)
             case Turns():
                 lines += _turns(stage, now)
-        lists += [s for s in given(stage) if _varies(s) and s not in lists]
+        for symbol in filter(_varies, given(stage)):
+            lists.setdefault(symbol, len(lists))
     return lines
+
+
+def places_of(symbols: Iterable[Sym]) -> dict[Sym, int]:
+    """The places of symbols in a row."""
+    return {symbol: place for place, symbol in enumerate(dict.fromkeys(symbols))}
+
+
+def last_reads(stages: Sequence[Segment]) -> dict[Sym, int]:
+    """The number of the last segment that reads a symbol."""
+    return {symbol: place for place, stage in enumerate(stages) for symbol in reads_of(stage)}
 
 
 def given(stage: Segment) -> Iterator[Sym]:
@@ -135,8 +147,8 @@ def _constant(equation: Equation) -> bool:
 
 def _turns(turns: Turns, scene: Scene) -> list[str]:
     loop = turns.loop
-    lists = (*scene.lists, *(c.value for c in loop.carries if _varies(c.value)))
-    inner = replace(scene, writer=within(loop, scene.writer), lists=tuple(dict.fromkeys(lists)))
+    lists = places_of((*scene.lists, *(c.value for c in loop.carries if _varies(c.value))))
+    inner = replace(scene, writer=within(loop, scene.writer), lists=lists)
     return loop_lines(loop, *_part(turns.part, inner), replace(scene.writer, like=None))
 
 
@@ -149,15 +161,17 @@ def _walk(
     """The function of one tensor, its call for all of them, and what they contribute together."""
     writer, fused = scene.writer, scene.place == "layout"
     inner = (*stage.leaves, *stage.partials)
-    own = list(dict.fromkeys(o for s in stage.leaves for o in outputs(s)))
+    own = dict.fromkeys(o for s in stage.leaves for o in outputs(s))
     read = {s for statement in inner for s in free(statement)}
     read |= {s.target for s in inner if isinstance(s, First)}
-    kept = [s for s in wanted if s in own] + [s for s in own if s in later - set(wanted)]
+    kept = [s for s in wanted if s in own] + [s for s in own if s in later]
     results = [*(p.target for p in stage.partials), *dict.fromkeys(kept)]
     body = leaf_lines(inner, writer, results)
     guarded = any(guard_of(s) is not None for s in statements(inner))
-    first = scene.sparse or guarded or not read & set(scene.lists) or _shown(writer, body)
-    arguments = [writer.name(s) for s in scene.lists if s in read or (first and s == writer.like)]
+    listed = {s for s in read if s in scene.lists}
+    if writer.like is not None and (scene.sparse or guarded or not listed or _shown(writer, body)):
+        listed.add(writer.like)
+    arguments = [writer.name(s) for s in sorted(listed, key=scene.lists.__getitem__)]
     columns = list(arguments)
     if any(isinstance(s, Draw) and _varies(s.target) for s in statements(stage.leaves)):
         arguments.append("index")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 
 from thetaprime.expr import Apply, Expr, Num, Sym, substitute
@@ -36,14 +36,20 @@ class Lanes:
 
     def name(self, name: str, index: tuple[int, ...]) -> str:
         """The name of one lane: ``v_0``."""
-        return self.bar(name).join([name, *map(str, index)])
+        return self.bar(name).join([name, *map(str, index)]) if index else name
 
     def bar(self, name: str) -> str:
         """What stands before the number of a lane: ``_``, or more when the spec has a ``v_0``."""
         bar = "_"
-        while any(other.startswith(f"{name}{bar}") for other in self.taken):
+        while f"{name}{bar}" in self._stems:
             bar += "_"
         return bar
+
+    @cached_property
+    def _stems(self) -> frozenset[str]:
+        """How names begin, up to each of their underscores."""
+        return frozenset(name[:place + 1] for name in self.taken
+                         for place, letter in enumerate(name) if letter == "_")
 
 
 def lanes_of(step: Step) -> Lanes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from string import ascii_lowercase
 from textwrap import wrap
 
@@ -163,6 +164,7 @@ def sorted_names(found: set[str], prog: Program) -> list[str]:
 def letters() -> Iterator[str]:
     yield from ascii_lowercase
     yield from (f"{c}{c}" for c in ascii_lowercase)
+    yield from (f"a{number}" for number in count(1))
 
 
 def comments(
@@ -173,10 +175,12 @@ def comments(
     owners = {line.node.owner for line in lines}
     told: set[Sym] = set()
     notes: dict[Node, list[str]] = {}
+    seen = 0  # how many of the complete ones
     for line in lines:
         if line.kind not in ("op", "if") or line.node.owner is None:
             continue
-        before = [s for s in graph.complete[:line.node.stamp] if s not in owners]
+        before = [s for s in graph.complete[seen:line.node.stamp] if s not in owners]
+        seen = max(seen, line.node.stamp)
         for symbol in (*before, line.node.owner):
             if symbol in sources and symbol not in told:
                 told.add(symbol)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import count
 
 from thetaprime.backends.draws import name_hash
 from thetaprime.backends.numba_kernel import loop_kernel
@@ -39,22 +41,26 @@ class Walk:
     stem: str
     sources: Mapping[Sym, Plain]
     constants: dict[Expr, str] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
     said: set[tuple[str, int]] = field(default_factory=set)
     step: bool = False
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """The names of quantities, and of folded scalars."""
+        return {*self.module.names.values(), *self.constants.values()}
 
     def constant(self, expr: Expr) -> str:
         """The name of a folded scalar: ``one_minus_b1`` for ``1 - b1``, else ``c1 c2 ...``."""
         if expr not in self.constants:
-            taken = {*self.module.names.values(), *self.constants.values()}
             name = ""
             if (isinstance(expr, Apply) and expr.op == "-" and expr.args[0] == Num("1")
                     and isinstance(expr.args[1], Sym)):
                 name = f"one_minus_{self.module.names[expr.args[1]]}"
-            number = 0
-            while not name or name in taken:
-                number += 1
-                name = f"c{number}"
+            while not name or name in self.taken:
+                name = f"c{next(self.numbers)}"
             self.constants[expr] = name
+            self.taken.add(name)
         return self.constants[expr]
 
     def show(self, expr: Expr) -> str:

@@ -21,6 +21,10 @@ from thetaprime.types import Extent
 
 Level = tuple[int, int]
 
+# The changes that a round of a descent may try, times the statements that each of them is judged
+# by; what people write has a tenth.
+MOST_WORK = 50_000
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -198,13 +202,16 @@ def _place(
 ) -> dict[Sym, int]:
     """The sweep that writes each array: the least traffic that a descent finds, one array at a
     time, from all as early as possible and from all as late as possible (which is always valid:
-    then every sweep sees old values only)."""
+    then every sweep sees old values only). Where there is too much to try, the better of the two.
+    """
     first = {s: levels.index(prog.levels[s]) for s in arrays}
     last = dict.fromkeys(arrays, len(levels) - 1)
+    tries = sum(len(levels) - 1 - k for k in first.values())
+    little = 0 < tries*len(prog.body) <= MOST_WORK
     best: tuple[tuple[int, int], dict[Sym, int]] | None = None
     for start in (first, last):
         choice, cost = dict(start), _cost(prog, levels, reductions, start)
-        better = True
+        better = little
         while better:
             better = False
             for s in arrays:

@@ -8,8 +8,10 @@ no value is placed there that would be read after that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 from thetaprime.backends.terms import CHOOSE, COPY, INPUT, SELECT, Graph, Node, Operand
@@ -18,7 +20,7 @@ from thetaprime.expr import Sym
 Scope = tuple[tuple[Node, int], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """One step of the kernel: compute ``node``, fold it into a reduction, or a mark of an if."""
 
@@ -31,14 +33,18 @@ class Line:
 @dataclass
 class Block:
     """What the allocation decides. ``place[node]`` is a register: the name of an array or
-    scratch ``#0 #1 ...`` (``?0 ?1 ...`` for truth values)."""
+    scratch ``#0 #1 ...`` (``?0 ?1 ...`` for truth values). ``due`` says what an array must hold in
+    the end, and the line that makes it; ``homes`` the arrays that a value is due in; ``count`` how
+    often a value is read."""
 
     lines: list[Line]
     last: dict[Node, int]
     place: dict[Node, str] = field(default_factory=dict)
     holds: dict[str, Node] = field(default_factory=dict)
-    scratch: list[str] = field(default_factory=list)
+    scratch: dict[str, None] = field(default_factory=dict)
     due: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    homes: dict[Node, list[str]] = field(default_factory=dict)
+    count: Counter[Node] = field(default_factory=Counter)
 
 
 def _scopes(graph: Graph, roots: set[Node]) -> dict[Node, Scope]:
@@ -64,11 +70,16 @@ def order(graph: Graph, reduced: Mapping[Sym, Node], stored: Mapping[Sym, Node])
     """The lines of the kernel; a copy into an array comes as soon as its old value is dead."""
     scopes = _scopes(graph, {*reduced.values(), *stored.values()})
     copies = {n: s.name for s, n in stored.items() if n.op == COPY}
+    inside: dict[Scope, list[Node]] = {}
+    for node in graph.nodes:
+        if node.op != INPUT and node in scopes and node not in copies:
+            inside.setdefault(scopes[node], []).append(node)
+    readers: dict[Node, list[Sym]] = {}
+    for symbol, node in reduced.items():
+        readers.setdefault(node, []).append(symbol)
 
     def within(scope: Scope) -> Iterator[Line]:
-        for node in graph.nodes:
-            if node.op == INPUT or scopes.get(node) != scope or node in copies:
-                continue
+        for node in inside.get(scope, ()):
             if node.op == CHOOSE:
                 yield Line("if", node)
                 for branch in (1, 2):
@@ -77,23 +88,39 @@ def order(graph: Graph, reduced: Mapping[Sym, Node], stored: Mapping[Sym, Node])
                     yield Line("else" if branch == 1 else "end", node)
             else:
                 yield Line("op", node)
-            yield from (Line("reduce", node, s) for s, n in reduced.items() if n is node)
+            yield from (Line("reduce", node, s) for s in readers.get(node, ()))
 
     lines = [Line("reduce", n, s) for s, n in reduced.items() if n.op == INPUT]
     lines += within(())
-    for node, name in copies.items():
-        reads = [i for i, line in enumerate(lines) if _reads_input(line, name)]
-        at = reads[-1] + 1 if reads else 0
-        depth = sum((ln.kind == "if") - (ln.kind == "end") for ln in lines[:at])
-        while depth:
-            depth += (lines[at].kind == "if") - (lines[at].kind == "end")
-            at += 1
-        source = node.args[0]
-        if isinstance(source, Node) and source.op != INPUT:
-            made = [i for i, ln in enumerate(lines) if ln.node is source and ln.kind != "reduce"]
-            at = max(at, made[-1] + 1)
-        lines.insert(at, Line("op", node))
+    _insert_copies(lines, copies)
     return lines
+
+
+def _insert_copies(lines: list[Line], copies: Mapping[Node, str]) -> None:
+    """Put the copies into arrays behind the lines that make what is copied and those that read
+    the old value, outside of all branches."""
+    made: dict[Node, Line] = {}
+    dead: dict[str, Line] = {}  # the line behind which the old value of an array is not read
+    waiting: list[str] = []  # arrays that are read in the branches around
+    depth = 0
+    for line in lines:
+        depth += (line.kind == "if") - (line.kind == "end")
+        waiting += _inputs(line)
+        if depth == 0:
+            dead |= dict.fromkeys(waiting, line)
+            waiting = []
+        if line.kind != "reduce":
+            made[line.node] = line
+    for node, name in copies.items():
+        source, copy = node.args[0], Line("op", node)
+        before = [line for line in (dead.get(name), isinstance(source, Node) and made.get(source))
+                  if line]
+        at = max((lines.index(line) + 1 for line in before), default=0)
+        lines.insert(at, copy)
+        made[node] = copy
+        for read in _inputs(copy):
+            if read not in dead or lines.index(dead[read]) < at:
+                dead[read] = copy
 
 
 def _read(line: Line) -> tuple[Operand, ...]:
@@ -107,29 +134,33 @@ def _read(line: Line) -> tuple[Operand, ...]:
     return ()
 
 
-def _reads_input(line: Line, name: str) -> bool:
-    return any(isinstance(a, Node) and a.op == INPUT and a.name == name for a in _read(line))
+def _inputs(line: Line) -> list[str]:
+    """The arrays whose old values a line reads."""
+    return [a.name for a in _read(line) if isinstance(a, Node) and a.op == INPUT]
 
 
 def allocate(lines: list[Line], stored: Mapping[Sym, Node]) -> Block:
     """Places for all values. Arrays written by this sweep are registers; the others are not."""
     last: dict[Node, int] = {}
-    for index, line in enumerate(lines):
-        for arg in _read(line):
-            if isinstance(arg, Node):
-                last[arg] = index
     block = Block(lines, last)
     arrays = {s.name for s in stored}
-    for line in lines:
+    made: dict[Node, int] = {}
+    for index, line in enumerate(lines):
+        if line.kind in ("op", "if"):
+            made.setdefault(line.node, index)
         for arg in _read(line):
-            if isinstance(arg, Node) and arg.op == INPUT:
+            if not isinstance(arg, Node):
+                continue
+            last[arg] = index
+            block.count[arg] += 1
+            if arg.op == INPUT:
                 block.place[arg] = arg.name
                 if arg.name in arrays:
                     block.holds[arg.name] = arg
     end = len(lines)
     for symbol, node in stored.items():
-        made = next(i for i, ln in enumerate(lines) if ln.node is node and ln.kind in ("op", "if"))
-        block.due[symbol.name] = (node, made)
+        block.due[symbol.name] = (node, made[node])
+        block.homes.setdefault(node, []).append(symbol.name)
         last[node] = end
     for index, line in enumerate(lines):
         if line.kind in ("op", "if"):
@@ -149,7 +180,6 @@ def _choose(block: Block, index: int, line: Line) -> str:
     region = index if line.kind == "op" else next(
         i for i in range(index, len(block.lines))
         if block.lines[i].kind == "end" and block.lines[i].node is node)
-    homes = [s for s, (n, _) in block.due.items() if n is node]
 
     def free(register: str) -> bool:
         held = block.holds.get(register)
@@ -164,22 +194,20 @@ def _choose(block: Block, index: int, line: Line) -> str:
         due = block.due.get(register)
         return due is None or due[0] is node or last.get(node, index) <= due[1]
 
-    own: list[str] = [s for s in homes if free(s)] or _branch_home(block, node, region)
+    own = [s for s in block.homes.get(node, ()) if free(s)] or _branch_home(block, node, region)
     if own:
         return own[0]
     mark = "?" if node.boolean else "#"
     places = [block.place[a] for a in node.args if isinstance(a, Node) and a in block.place]
     rooms = [r for r in block.scratch if r.startswith(mark)]
-    blocks = [] if node.boolean else list(block.due)
-    if line.kind == "op":
-        choices = [r for r in places if r in (*rooms, *blocks)] + rooms + blocks
-    else:
-        choices = [r for r in places if r in blocks] + rooms
-    for register in choices:
+    blocks: Mapping[str, object] = {} if node.boolean else block.due
+    near = [r for r in places
+            if r in blocks or (line.kind == "op" and r[0] == mark and r in block.scratch)]
+    for register in chain(near, rooms, blocks if line.kind == "op" else ()):
         if free(register) and fits(register):
             return register
     fresh = f"{mark}{len(rooms)}"
-    block.scratch.append(fresh)
+    block.scratch[fresh] = None
     return fresh
 
 
@@ -193,13 +221,11 @@ def _branch_home(block: Block, node: Node, region: int) -> list[str]:
     target = lines[at].node
     if target not in block.place:
         return []
-    wanted = any(line.kind == "move" and line.node is target and line.branch != lines[at].branch
-                 and line.node.args[line.branch] is node for line in lines)
+    wanted = target.args[3 - lines[at].branch] is node
     register = block.place[target]
     later = any(block.place.get(a) == register and a.op == INPUT
                 for line in lines[region + 1:at] for a in _read(line) if isinstance(a, Node))
-    read = sum(arg is node for line in lines for arg in _read(line))
-    return [] if wanted or later or read > 1 else [register]
+    return [] if wanted or later or block.count[node] > 1 else [register]
 
 
 def _may_overwrite(block: Block, node: Node, register: str, index: int) -> bool:

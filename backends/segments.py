@@ -180,14 +180,12 @@ def _part(
     body: tuple[Statement, ...], results: tuple[Sym, ...], names: Names, own: Collection[Sym] = (),
 ) -> Part:
     """A body in which a result that only repeats a symbol is that symbol."""
-    again: dict[Sym, Expr] = {
-        s.target: s.value for s in body
-        if isinstance(s, Equation) and s.guard is None and isinstance(s.value, Sym)
-        and s.target in results and _kind(s.target) == _kind(s.value)}
+    wanted, again = set(results), dict[Sym, Expr]()
+    for s in body:
+        if (isinstance(s, Equation) and s.guard is None and isinstance(s.value, Sym)
+                and s.target in wanted and _kind(s.target) == _kind(s.value)):
+            again[s.target] = again.get(s.value, s.value)  # one may repeat another
     kept = tuple(s for s in body if not (isinstance(s, Equation) and s.target in again))
-    for old, new in again.items():  # one repeats another
-        again = {o: again.get(old, n) if n == old else n for o, n in again.items()}
-        assert new != old
     kept = tuple(renamed(s, again) for s in kept)
     final = [again.get(r, r) for r in results]
     known = tuple(r for r in final if isinstance(r, Sym))

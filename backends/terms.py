@@ -65,11 +65,13 @@ Lowered = Scaled | Expr
 
 @dataclass
 class Graph:
-    """The nodes of one sweep in the order of their creation, arguments first."""
+    """The nodes of one sweep in the order of their creation, arguments first. ``landings`` are the
+    symbols whose values are nodes by themselves."""
 
     prog: Program
     sweep: int
     uses: Mapping[Sym, int]
+    landings: Mapping[Sym, None]
     nodes: list[Node] = field(default_factory=list)
     known: dict[object, Node] = field(default_factory=dict)
     lowered: dict[Sym, Lowered] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from thetaprime.backends.array_setup import (
 )
 from thetaprime.backends.array_text import helpers_for
 from thetaprime.backends.array_walks import Scene, walks
+from thetaprime.backends.jax_walks import places_of
 from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.layout import WIDTH, fold_lines
@@ -74,7 +75,7 @@ def _head(plan: Plan) -> list[str]:
 def _init(plan: Plan) -> list[str]:
     writer = replace(plan.writer, like=plan.point)
     wanted = [Sym(s.name) for s in plan.step.states]
-    lines = walks(plan.start, wanted, Scene(writer, (plan.point,)))
+    lines = walks(plan.start, wanted, Scene(writer, {plan.point: 0}))
     fields = ['"t": 0']
     for state in plan.step.states:
         value = started(state, writer.name(Sym(state.name)))
@@ -93,7 +94,7 @@ def _step(plan: Plan) -> list[str]:
     step, names = plan.step, plan.writer.names
     gradient = Sym(step.gradient, type=PER_ENTRY)
     lists = [plan.point, gradient, *varying(step)]
-    scene = Scene(replace(plan.writer, like=plan.point), tuple(lists), plan.several)
+    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists), plan.several)
     body = walks(plan.update, plan.results, scene)
     point, *after = (names[s] for s in plan.results)
     changing = [s for s in step.states if not s.constant]
@@ -136,7 +137,8 @@ def _step_doc(plan: Plan) -> list[str]:
 
 def _evaluate(plan: Plan) -> list[str]:
     lists = (plan.point, *varying(plan.step))
-    body = walks(plan.evaluate, [plan.result], Scene(replace(plan.writer, like=plan.point), lists))
+    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists))
+    body = walks(plan.evaluate, [plan.result], scene)
     body.append("return _tree(params, result)")
     before = [("leaves", ["leaves = _leaves(params, None, state, writes=False)"]), ENTRIES_BLOCK,
               ("dtype", ["dtype = _scalar_type(leaves)"]), ("count", ['count = int(state["t"])']),

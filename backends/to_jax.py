@@ -29,7 +29,7 @@ from thetaprime.backends.jax_signature import compute_defaults, parameters
 from thetaprime.backends.jax_start import init_lines
 from thetaprime.backends.jax_text import IMPORTS, OPTAX, STEPPER, helpers_for
 from thetaprime.backends.jax_update import batch_lines, update_lines
-from thetaprime.backends.jax_walks import Scene, walks
+from thetaprime.backends.jax_walks import Scene, places_of, walks
 from thetaprime.backends.layout import WIDTH, fold_lines
 from thetaprime.expr import Sym
 from thetaprime.ir import Step
@@ -135,7 +135,7 @@ def _evaluate(plan: Plan) -> list[str]:
     read = [h for h in step.hypers if Sym(h.name) in closure(plan, used)]
     traced = [writer.name(Sym(h.name)) for h in read if not h.static]
     point = Sym(step.point, type=PER_ENTRY)
-    scene = Scene(replace(writer, like=point), tuple(columns_of(plan, point)), place=plan.place)
+    scene = Scene(replace(writer, like=point), places_of(columns_of(plan, point)), place=plan.place)
     body = walks(plan.evaluate.segments, plan.evaluate.results, scene)
     body.append(f"return _tree({plan.place}, {writer.name(plan.evaluate.results[0])}, params)")
     setup = [place_line(plan, "params"), "dtype = _scalar_dtype(params)",

@@ -197,7 +197,7 @@ def _init(plan: Plan) -> list[str]:
 
 def _step(plan: Plan) -> list[str]:
     step, names = plan.step, plan.module.names
-    new = {s for s in plan.update.values if s in _targets(step, plan.lanes)}
+    new = _targets(step, plan.lanes).intersection(plan.update.values)
     lines = walk_lines(Walk(plan.module, plan.update, "update", plan.said, step=True), new)
     for _, where, symbol in _scalars(plan, Extent.SCALAR):
         if Sym(symbol.name, True) in new:

@@ -7,7 +7,7 @@ spans stand outside equality, so that two expressions are equal when they say th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -111,6 +111,6 @@ def rewrite(expr: Expr, change: Callable[[Expr], Expr]) -> Expr:
     return change(expr)
 
 
-def substitute(expr: Expr, values: dict[Sym, Expr]) -> Expr:
+def substitute(expr: Expr, values: Mapping[Sym, Expr]) -> Expr:
     """The expression with symbols replaced by values, all at once."""
     return rewrite(expr, lambda node: values.get(node, node) if isinstance(node, Sym) else node)

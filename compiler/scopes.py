@@ -70,7 +70,7 @@ def renamed(statement: Statement, names: Mapping[Sym, Expr]) -> Statement:
         return replace(new, span=symbol.span, type=symbol.type)
 
     def read(expr: Expr) -> Expr:
-        return substitute(expr, dict(names))
+        return substitute(expr, names)
 
     def carry(value: Carry) -> Carry:
         return Carry(target(value.value), read(value.start))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from heapq import heappop, heappush
+from typing import TypeVar
 
 from thetaprime.check.loops import infer_axes, infer_loop
 from thetaprime.check.misfits import apart
 from thetaprime.check.types import Typing, typed
 from thetaprime.diagnostics import report
-from thetaprime.expr import Expr, Sym
+from thetaprime.expr import Expr, Sym, symbols
 from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.scopes import free, outputs
 from thetaprime.source import Source
 from thetaprime.types import SCALAR, Extent, Type, join
+
+T = TypeVar("T")
 
 
 def infer_statements(
@@ -124,27 +129,63 @@ def smallest_types(
 ) -> dict[str, Type]:
     """The smallest type of each state that its start and its equation fit.
 
-    A fixed point from below: every state without a declared type begins as a scalar and grows.
+    A fixed point from below: every state without a declared type begins as a scalar and grows. A
+    round looks at what reads something that has grown in the one before.
     """
     kinds = {name: declared or SCALAR for name, (declared, _) in starts.items()}
-    env = dict(typing.env)
-    while True:
-        typing = replace(typing, env={**env, **{Sym(n): k for n, k in kinds.items()}}, hidden=set(),
-                         problems=[])
-        grown = dict(kinds)
-        for statement in infer_statements(body, typing, {}, point, draws):
+    typing = replace(typing, env={**typing.env, **{Sym(n): k for n, k in kinds.items()}},
+                     hidden=set(), problems=[])
+    begun = {name: exprs for name, (declared, exprs) in starts.items() if declared is None}
+    readers = _readers((place, free(s)) for place, s in enumerate(body))
+    begin = _readers((n, {s for e in exprs for s in symbols(e)}) for n, exprs in begun.items())
+    places: Iterable[int] = range(len(body))
+    names: Iterable[str] = begun
+    while places or names:
+        grown: dict[str, Type] = {}
+        for statement in _inferred_again(body, places, readers, typing, point, draws):
             for target, value in _definitions(statement):
-                if target.name in grown and starts[target.name][0] is None:
+                if target.name in begun:
                     kind = typed(typing.spread(value)).of_kind("real")
-                    grown[target.name] = join((grown[target.name], kind))
-        for name, (declared, exprs) in starts.items():
-            if declared is None:
-                inferred = (typing.spread(typing.infer(e, source)) for e in exprs)
-                found = tuple(typed(e).of_kind("real") for e in inferred)
-                grown[name] = join((grown[name], *found)).of_kind("real")
-        if grown == kinds:
-            return kinds
-        kinds = grown
+                    grown[target.name] = join((grown.get(target.name, kinds[target.name]), kind))
+        for name in names:
+            inferred = (typing.spread(typing.infer(e, source)) for e in begun[name])
+            found = tuple(typed(e).of_kind("real") for e in inferred)
+            grown[name] = join((grown.get(name, kinds[name]), *found)).of_kind("real")
+        grown = {name: kind for name, kind in grown.items() if kind != kinds[name]}
+        kinds |= grown
+        typing.env |= {Sym(n): k for n, k in grown.items()}
+        places = {place for n in grown for place in readers.get(Sym(n), ())}
+        names = dict.fromkeys(other for n in grown for other in begin.get(Sym(n), ()))
+    return kinds
+
+
+def _readers(read: Iterable[tuple[T, Iterable[Sym]]]) -> dict[Sym, list[T]]:
+    """What reads a symbol, from what each reads."""
+    found: dict[Sym, list[T]] = {}
+    for reader, names in read:
+        for symbol in names:
+            found.setdefault(symbol, []).append(reader)
+    return found
+
+
+def _inferred_again(
+    body: tuple[Statement, ...], places: Iterable[int], readers: Mapping[Sym, list[int]],
+    typing: Typing, point: str, draws: Mapping[Sym, Type],
+) -> Iterator[Statement]:
+    """The statements at these places with their types, and in order all others of which the types
+    depend on theirs."""
+    todo = sorted(places)
+    last = -1
+    while todo:
+        place = heappop(todo)
+        if place == last:
+            continue
+        last = place
+        before = {symbol: typing.env.get(symbol) for symbol in outputs(body[place])}
+        yield from infer_statements((body[place],), typing, {}, point, draws)
+        for symbol, kind in before.items():
+            for reader in readers.get(symbol, ()) if typing.env.get(symbol) != kind else ():
+                heappush(todo, reader)
 
 
 def _definitions(statement: Statement) -> Iterator[tuple[Sym, Expr]]:

@@ -40,7 +40,7 @@ def check_symbols(
         if isinstance(node, Sym) and node not in known and node.span not in paths:
             found.append(_undefined(node, known, source, point))
         elif isinstance(node, Apply):
-            found += _check_call(node, functions, {s.name for s in known}, source)
+            found += _check_call(node, functions, known, source)
     return found
 
 
@@ -91,7 +91,7 @@ _NEW = ("next", "new", "tp1", "t1")
 
 
 def _check_call(
-    node: Apply, functions: Iterable[str], names: set[str], source: Source
+    node: Apply, functions: Iterable[str], known: set[Sym], source: Source
 ) -> list[Diagnostic]:
     op = node.op
     head = Span(node.span.start, node.span.start + len(op))
@@ -144,7 +144,8 @@ def _check_call(
     if "[" in op:
         return [report("no-index", source, Span(head.start + op.index("["), node.span.end))]
     return [report("undefined-function", source, head, name=op,
-                   hints=(_function_hint(node, [*OPS, *REDUCTIONS, *functions], names, source),))]
+                   hints=(_function_hint(node, [*OPS, *REDUCTIONS, *functions],
+                                         {s.name for s in known}, source),))]
 
 
 def _check_oracle(node: Apply, source: Source, head: Span) -> list[Diagnostic]:

@@ -4,6 +4,7 @@ claims speak of what there is."""
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from thetaprime.check.names import check_symbols
@@ -113,10 +114,13 @@ def _half_defined(body: tuple[Statement, ...], lacking: frozenset[Sym]) -> Itera
 
     ``lacking`` are those that the surrounding blocks do not give to this body.
     """
-    halves = {i: _outputs((s,)) - surely((s,)) for i, s in enumerate(body)}
-    for i, statement in enumerate(body):
-        own = lacking - surely(body)
-        own |= frozenset().union(*(h for k, h in halves.items() if k != i))
+    halves = [_outputs((s,)) - surely((s,)) for s in body]
+    makers = Counter(symbol for half in halves for symbol in half)
+    around = lacking - surely(body)
+    anywhere = around.union(makers)
+    for statement, half in zip(body, halves, strict=True):
+        own = anywhere if not half else around.union(
+            symbol for symbol, count in makers.items() if count > (symbol in half))
         read = statement.condition if isinstance(statement, When) else statement
         for expr, source in _expressions(read, statement.source):
             for node in walk(expr):
