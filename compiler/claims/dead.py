@@ -12,7 +12,7 @@ from contextlib import suppress
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.effects import STOPS, reached_by_lines, reached_written_out
 from thetaprime.claims.facts import Unproved
-from thetaprime.claims.recurrent import geometric
+from thetaprime.claims.recurrent import driven
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Sym, walk
 from thetaprime.flat import Flat
@@ -45,7 +45,7 @@ def _dead(step: Step) -> frozenset[Sym]:
     except (Unproved, *STOPS):
         return frozenset()
     hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
-    states = {Sym(s.name) for s in step.states if geometric(step, s) is None}
+    states = {Sym(s.name) for s in step.states if driven(step, s) is None}
     made = {s.target for s in step.body if isinstance(s, Equation) and not s.target.prime}
     dead = (hypers | states | made) - by_lines
     if _small(step):

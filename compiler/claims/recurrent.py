@@ -12,20 +12,14 @@ from thetaprime.ir import Equation, State, Step
 T = Sym("t")
 
 
-def geometric(step: Step, state: State) -> Expr | None:
-    """b where a state starts at 1 and s' = b*s with a hyperparameter b, so that s = b^(t - 1)."""
-    if state.start != Num("1") or state.constant:
-        return None
-    old, new = Sym(state.name), Sym(state.name, True)
-    hypers = {Sym(h.name) for h in step.hypers}
-    for statement in step.body:
-        match statement:
-            case Equation(target, Apply("*", (one, other))) if target == new:
-                if one in hypers and other == old:
-                    return one
-                if other in hypers and one == old:
-                    return other
-    return None
+def driven(step: Step, state: State) -> Expr | None:
+    """The new value of a number that depends on hyperparameters and the old one alone."""
+    hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
+    values = [s.value for s in step.body
+              if isinstance(s, Equation) and s.target == Sym(state.name, True)]
+    alone = len(values) == 1 and symbols(values[0]) <= hypers | {Sym(state.name)}
+    plain = not varies(state.type) and isinstance(state.start, Num)
+    return values[0] if alone and plain else None
 
 
 def closed(run: Symbolic, state: State) -> Value | None:
@@ -33,16 +27,13 @@ def closed(run: Symbolic, state: State) -> Value | None:
     hyperparameters: a^(t - 1)*start + c*(1 - a^(t - 1))/(1 - a), or start + c*(t - 1) for a = 1;
     None where a may be 1."""
     step, algebra, old = run.step, run.algebra, Sym(state.name)
-    hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
-    values = [s.value for s in step.body
-              if isinstance(s, Equation) and s.target == Sym(state.name, True)]
-    if len(values) != 1 or varies(state.type) or not isinstance(state.start, Num) or not (
-            symbols(values[0]) <= hypers | {old}):
+    value = driven(step, state)
+    if value is None or not isinstance(state.start, Num):
         return None
     atom = algebra.atom(("symbol", run.tag, state.name), frozenset(), REAL)
     inside = Symbolic(step, run.case, False, algebra, env={**run.env, old: atom}, tag=run.tag)
     try:
-        found = inside.of(values[0]).ratio
+        found = inside.of(value).ratio
     except (Undefined, Unknown, Split):
         return None
     (number,) = atom.ratio.atoms
