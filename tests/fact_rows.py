@@ -43,6 +43,11 @@ def equal(id: str, a: str, b: str, /) -> Row:
     return Row(id, a, b, ("equal",))
 
 
+def upto(id: str, a: str, b: str, /) -> Row:
+    """Equal but for the point to evaluate, or repeated."""
+    return Row(id, a, b, ("equal-up-to",))
+
+
 def mapped(id: str, a: str, b: str, /, **map: str) -> Row:
     """Equal under this map."""
     return Row(id, a, b, ("equal-under-map",), map)
@@ -69,7 +74,7 @@ EQUAL = (
     equal("E03", "@fading-outside", "@fading-corrected"),
     mapped("E04", "heavy-ball-outside", "@ema-momentum", lr="lr/(1 - mu)"),
     special("E05", "sgd", "@ema-from-first", damp="mu", wd="0"),
-    equal("E06", "nesterov", "nesterov-lookahead"),
+    upto("E06", "nesterov", "nesterov-lookahead"),
     equal("E08", "nesterov", "sgd-keras with nesterov = true, wd = 0"),
     special("E10", "qhm", "heavy-ball-outside", lr="lr/(1 - mu)", b="mu", nu="1"),
     special("E11", "qhm", "nesterov", lr="lr/(1 - mu)", b="mu", nu="mu"),
@@ -82,8 +87,8 @@ EQUAL = (
     special("E20", "@sum-plain", "@sgd-plain"),
     mapped("E24", "@agg-mo-two", "qhm"),
     mapped("E25", "heavy-ball-outside", "@primal-averaging", eta="lr/(1 - mu)", c="1 - mu"),
-    equal("E27", "@free-three", "@free-two"),
-    equal("E30", "@free-three with b = 0, wd = 0", "@sgd-plain"),
+    upto("E27", "@free-three", "@free-two"),
+    upto("E30", "@free-three with b = 0, wd = 0", "@sgd-plain"),
     equal("E31", "@free-three with b = 0, wd = 0", "@averaged-sgd"),
     equal("E33", "@nesterov-two", "nesterov"),
     special("E34", "Lookahead(HeavyBallOutside(mu = 0)) with k = 1", "@sgd-plain"),
@@ -91,7 +96,7 @@ EQUAL = (
     special("E37", "Lookahead(HeavyBall) with k = 1", "heavy-ball"),
     equal("E39", "@optimistic", "@reflected"),
     special("E40", "@triple-family", "@optimistic", a="lr", b="0", gam="1"),
-    Row("E43", "@two-calls", "@sgd-plain", ("equal-up-to",)),
+    upto("E43", "@two-calls", "@sgd-plain"),
     equal("E44", "@dual-averaging", "@sgd-plain"),
     equal("E47", "@sgd-coupled", "@sgd-shrunk"),
     special("E48", "@scaled-momentum", "heavy-ball-outside"),
@@ -129,12 +134,12 @@ DIFFERENT = (
     when("N01", "@fading-outside", "@fading-inside", "fall = 0", "mu = 0", step=2),
     when("N02", "sgd with damp = mu, wd = 0", "@ema-momentum", "mu = 0", step=1),
     apart("N05", "@nesterov-warm", "@sutskever-warm", 1),
-    equal("N05b", "@sutskever-warm", "@sutskever-late"),
+    upto("N05b", "@sutskever-warm", "@sutskever-late"),
     when("N06", "heavy-ball", "nesterov", "mu = 0", step=1),
     apart("N08", "@agg-mo-equal with mu = 0.9", "heavy-ball-outside with mu = 0.9", 2),
-    when("N10", "@free-late", "@free-three", "b = 0", step=1),
-    special("N11", "@primal-averaging", "@weight-ema", c="1"),
-    apart("N12", "@weight-ema", "@ema-momentum"),
+    upto("N10", "@free-late", "@free-three"),
+    upto("N11", "@primal-averaging", "@weight-ema"),
+    upto("N12", "@weight-ema", "@ema-momentum"),
     apart("N15", "optimistic-gradient", "qhm"),
     when("N17", "@dual-fading", "@fading-sgd", "fall = 0", step=2),
     apart("N19", "@fista", "@nesterov-thirds", 2),

@@ -117,8 +117,10 @@ def _decided(pair: Pair, found: Linear) -> Decided | None:
         at = pair.given(**one.values).assuming(*(equal(n, v) for n, v in one.conditions.items()))
         maps = {n: e for n, e in one.values.items() if e != Sym(n)}
         same = [s for s in some if s.values.items() >= maps.items()]
-        told = tuple(dict.fromkeys(" and ".join(
-            f"{n} = {spec_text(v)}" for n, v in s.conditions.items()) for s in same))
+        told = tuple(dict.fromkeys([
+            *(f"{spec_text(e)} = 0" for e in found.assumed if _there(pair, e)),
+            *(" and ".join(f"{n} = {spec_text(v)}" for n, v in s.conditions.items())
+              for s in same)]))
         return _equal(at, found, maps, {}, told, (*notes, "these are all: decided" if len(
             same) == len(some) else "there are others, with other maps"))
     if not forward and not back:

@@ -85,4 +85,5 @@ def _plain(hyper: Hyper, salt: int) -> Any:
 def _tensor(shape: tuple[int, ...], salt: int) -> Any:
     """Numbers of both signs and of many sizes."""
     place = np.arange(1, int(np.prod(shape)) + 1)
-    return (np.sin(place * 1.7 + salt * 2.3) * np.exp(3 * np.sin(place * salt * 0.9))).reshape(shape)
+    sizes = np.exp(3 * np.sin(place * salt * 0.9))
+    return (np.sin(place * 1.7 + salt * 2.3) * sizes).reshape(shape)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import combinations, islice, product
 
 from thetaprime.claims.refute import Tested
-from thetaprime.compare import gaps, lti, maps, moving, nearby, where
+from thetaprime.compare import gaps, lti, maps, moving, nearby, reported, where
 from thetaprime.compare.differing import counterexample, term
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import FAILED, Pair, Shown, condition_text, equal, real, texts
@@ -31,7 +31,7 @@ MOST_PROOFS, MOST_STATIC, MOST_SETTINGS, MOST_TRIED = 4, 8, 5, 128
 def compared(a: Operand, b: Operand) -> Comparison:
     """The verdict. Raises SpecError for operands that are wrong."""
     begun = time.perf_counter()
-    found = _over_choices(a, b)
+    found = reported.said(_over_choices(a, b))
     return replace(found, seconds=time.perf_counter() - begun)
 
 
