@@ -163,3 +163,59 @@ DIFFERENT = (
     apart("N53", "r-adam-torch", "r-adam-optax", 6),
     when("E83b", "@sam-plain", "@usam", "rho = 0"),
 )
+
+# The pairs of libraries. Of several choices of static hyperparameters the verdict is for one.
+LIBRARIES = (
+    special("sgd t|o", "sgd-torch", "sgd-optax", damp="0", wd="0"),
+    when("sgd t|k", "sgd-torch", "sgd-keras", "wd = 0 and damp = 0", step=2),
+    Row("sgd o|k", "sgd-optax", "sgd-keras", ("specialises",), {"wd": "0"}),
+    when("adam t|o", "adam-torch", "adam-optax", "wd = 0", step=1),
+    apart("adam t|k", "adam-torch", "adam-keras", 1, eps="eps*sqrt(1 - b2^t)"),
+    apart("adam o|k", "adam-optax", "adam-keras", 1),
+    Row("adamw t|o", "adamw-torch", "adamw-optax", ("specialises",), {"eps_root": "0"}),
+    apart("adamw t|k", "adamw-torch", "adamw-keras", 1, eps="eps*sqrt(1 - b2^t)"),
+    when("adamw o|k", "adamw-optax", "adamw-keras", "b2 = 0 and eps_root = 0", step=1),
+    when("adamax t|o", "adamax-torch", "adamax-optax", "wd = 0", step=1),
+    apart("adamax t|k", "adamax-torch", "adamax-keras"),
+    apart("adamax o|k", "adamax-optax", "adamax-keras", 2),
+    when("rmsprop t|o", "rmsprop-torch", "rmsprop-optax", "wd = 0", "v0 of rmsprop-optax = 0"),
+    apart("rmsprop t|k", "rmsprop-torch", "rmsprop-keras", 1),
+    when("rmsprop o|k", "rmsprop-optax", "rmsprop-keras", "v0 = 0 and wd of rmsprop-keras = 0"),
+    apart("adagrad t|o", "adagrad-torch", "adagrad-optax", 1),
+    apart("adagrad t|k", "adagrad-torch", "adagrad-keras", 1),
+    Row("adagrad o|k", "adagrad-optax", "adagrad-keras", ("specialises",), {"wd": "0"}),
+    equal("adadelta t|o", "adadelta-torch", "adadelta-optax"),
+    when("adadelta t|k", "adadelta-torch", "adadelta-keras", "wd = 0"),
+    when("adadelta o|k", "adadelta-optax", "adadelta-keras", "wd = 0"),
+    apart("amsgrad t|o", "amsgrad-torch", "amsgrad-optax"),
+    apart("amsgrad t|k", "amsgrad-torch", "amsgrad-keras", 1, eps="eps*sqrt(1 - b2^t)"),
+    apart("amsgrad o|k", "amsgrad-optax", "amsgrad-keras", 1),
+    Row("nadam t|k", "nadam-torch", "nadam-keras", ("specialises", "equal-when")),
+    Row("nadam t|o", "nadam-torch", "nadam-optax", ("different", "equal-when")),
+    Row("nadam o|k", "nadam-optax", "nadam-keras", ("different", "equal-when")),
+    when("lamb o|k", "lamb-optax", "lamb-keras", "wd = 0"),
+    apart("lamb o|t", "lamb-optax", "lamb-timm"),
+    Row("lars o|t", "lars-optax", "lars-timm", ("different", "equal-when")),
+    equal("lion o|k", "lion-optax", "lion-keras"),
+    apart("muon t|o", "muon-torch", "muon-optax"),
+    apart("muon t|k", "muon-torch", "muon-keras"),
+    apart("muon o|k", "muon-optax", "muon-keras"),
+    apart("radam t|o", "radam-torch", "radam-optax", 6),
+    apart("rprop t|o", "rprop-torch", "rprop-optax", 1),
+    Row("schedule-free adamw o|k", "schedule-free-adamw-optax", "schedule-free-adamw-keras",
+        ("specialises", "equal-when", "different")),
+    apart("adafactor t|o", "adafactor-torch", "adafactor-optax"),
+    apart("adafactor t|k", "adafactor-torch", "adafactor-keras"),
+    apart("adafactor o|k", "adafactor-optax", "adafactor-keras"),
+    Row("schedule-free sgd", "schedule-free-sgd", "schedule-free-sgd-optax",
+        ("specialises", "equal-when", "equal-under-map")),
+    apart("adan", "adan", "adan-optax"),
+    equal("lion", "lion", "lion-optax"),
+    equal("adamw", "adamw", "adamw-torch"),
+)
+
+# Rows that take long.
+SLOW: frozenset[str] = frozenset()
+
+# Rows that are answered with `unknown`: matrices are no words of the algebra yet.
+UNKNOWN = frozenset({"M1", "M2", "M11", "M7"})
