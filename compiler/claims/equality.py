@@ -9,7 +9,7 @@ and wherever it holds the new points are the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice, product
@@ -53,12 +53,14 @@ class Rival:
 @dataclass(frozen=True)
 class Related:
     """``state`` of the second rule in terms of the first rule's: ``source`` times ``factor``, or
-    zero; ``solved``: the value for which the next points agree."""
+    zero; ``solved``: the value for which the next points agree; ``free``: both are 0 in the cases
+    seen so far, so that any factor is right."""
 
     state: str
     source: str = ""
     factor: Ratio = field(default_factory=lambda: Ratio(ONE))
     solved: bool = False
+    free: bool = False
 
 
 def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple[Related, ...]]:
@@ -75,9 +77,10 @@ def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple
         yield same_point(question, rival, world, other)
         for name, found in _candidates(question, rival, world, other).items():
             old = related.get(name)
-            related[name] = found if old is None else [r for r in old if r in found]
+            related[name] = found if old is None else list(_in_both(old, found))
 
     worlds(question, at_first, (), True, wanted, (rival.step,))
+    related = {n: [replace(r, free=False) for r in found] for n, found in related.items()}
     last: Exception = Unproved("no relation of the states was found")
     for picked in _choices(rival, related):
         followed = partial(_followed, question, rival, known, picked)
@@ -88,6 +91,14 @@ def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple
             continue
         return certificate("induction on t", settled), tuple(picked.values())
     raise Unproved(str(last))
+
+
+def _in_both(old: Sequence[Related], new: Sequence[Related]) -> Iterator[Related]:
+    """What is right in the cases of both."""
+    free = {r.source for r in new if r.free}
+    yield from (r for r in old if r in new or r.source in free)
+    free = {r.source for r in old if r.free}
+    yield from (r for r in new if r.source in free and r not in old)
 
 
 def widened(question: Question, rival: Rival) -> dict[str, Interval]:
@@ -191,7 +202,7 @@ def _multiples(
     first step may be b or b^t in it."""
     if not mine.ratio:
         if not theirs.ratio:
-            yield Related(name, source)
+            yield Related(name, source, free=True)
         return
     factor = algebra.divide(theirs, mine).ratio
     if algebra.varies(factor):

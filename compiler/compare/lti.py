@@ -96,20 +96,19 @@ def decided(pair: Pair) -> Decided | None:
 
 
 def _decided(pair: Pair, found: Linear) -> Decided | None:
-    notes = tuple(f"where {spec_text(e)} is not 0" for e in found.assumed if not _there(pair, e))
     if found.same["run"]:
-        return _equal(pair, found, {}, {}, (), notes)
+        return _equal(pair, found, {}, {}, ())
     forward, back = found.maps("run"), found.inverse("run")
     if forward is None or back is None:
         return None
     maps, inverse = _general(forward), _general(back)
     if maps is not None:
-        return _equal(pair.given(**maps), found, maps, inverse or {}, (), notes)
+        return _equal(pair.given(**maps), found, maps, inverse or {}, ())
     if inverse is not None:
-        return _equal(pair.turned.given(**inverse), found, {}, inverse, (), notes)
+        return _equal(pair.turned.given(**inverse), found, {}, inverse, ())
     upto = _up_to(found)
     if upto:
-        return Decided(None, {}, {}, (), upto, None, notes)
+        return Decided(None, {}, {}, (), upto, None, _where(pair, found))
     some = min(_reached(found.when("run")), _reached(forward), key=lambda found: min(
         (len(s.conditions) for s in found), default=len(real(pair.a)) + 1))
     if some:
@@ -117,10 +116,13 @@ def _decided(pair: Pair, found: Linear) -> Decided | None:
         at = pair.given(**one.values).assuming(*(equal(n, v) for n, v in one.conditions.items()))
         maps = {n: e for n, e in one.values.items() if e != Sym(n)}
         same = [s for s in some if s.values.items() >= maps.items()]
-        told = tuple(dict.fromkeys(" and ".join(
-            f"{n} = {spec_text(v)}" for n, v in s.conditions.items()) for s in same))
-        return _equal(at, found, maps, {}, told, (*notes, "these are all: decided" if len(
-            same) == len(some) else "there are others, with other maps"))
+        told = tuple(dict.fromkeys([
+            *(f"{spec_text(e)} = 0" for e in found.assumed if _there(pair, e)),
+            *(" and ".join(f"{n} = {spec_text(v)}" for n, v in s.conditions.items())
+              for s in same)]))
+        return _equal(at, found, maps, {}, told, ("these are all: decided" if len(
+            same) == len(some) else "there are others, with other maps",))
+    notes = _where(pair, found)
     if not forward and not back:
         notes = (*notes, "no hyperparameters at all make them equal: decided, both are linear")
     return Decided(None, {}, {}, (), "", None, notes)
@@ -128,14 +130,19 @@ def _decided(pair: Pair, found: Linear) -> Decided | None:
 
 def _equal(
     at: Pair, found: Linear, maps: Mapping[str, Expr], inverse: Mapping[str, Expr],
-    alternatives: tuple[str, ...], notes: tuple[str, ...],
+    alternatives: tuple[str, ...], notes: tuple[str, ...] = (),
 ) -> Decided | None:
     proof = Unrolled(at, found.steps)
     try:
         proof.verify()
     except Rejected:
         return None
-    return Decided(at, maps, inverse, alternatives, "", proof, notes)
+    return Decided(at, maps, inverse, alternatives, "", proof, (*_where(at, found), *notes))
+
+
+def _where(pair: Pair, found: Linear) -> tuple[str, ...]:
+    """What is taken not to be 0, unless the rules are equal there too."""
+    return tuple(f"where {spec_text(e)} is not 0" for e in found.assumed if not _there(pair, e))
 
 
 def _there(pair: Pair, assumed: Expr) -> bool:

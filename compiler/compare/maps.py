@@ -17,11 +17,12 @@ from thetaprime.claims.facts import atoms_inside
 from thetaprime.claims.polynomials import Poly, Ratio, coefficients, ratio
 from thetaprime.claims.symbolic import Undefined, Unknown
 from thetaprime.compare.pairs import FAILED, Pair, numeral, real
+from thetaprime.compare.probe import Probe
 from thetaprime.compare.unroll import Difference, constant_parts, first_difference, generic
 from thetaprime.expr import Apply, Expr, Num, Sym, substitute, symbols
 from thetaprime.ir import Hyper
 
-STEPS, MOST_GUESSES, MOST_TERMS, TRIES = 3, 400, 60, 16
+STEPS, MOST_GUESSES, MOST_TERMS, TRIES = 3, 1000, 60, 16
 Map = dict[str, Expr]
 
 
@@ -108,11 +109,13 @@ def neutral(hyper: Hyper) -> list[Expr]:
 
 
 def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:
-    """What a hyperparameter of b may be: a number, one of a's, a product or quotient of two."""
+    """What a hyperparameter of b may be: a number, one of a's, a product or quotient of two; one
+    with two ends is made of such as have two."""
     yield from neutral(hyper)
     if hyper.type.kind == "int":
         return
-    own = [Sym(h.name) for h in real(pair.a) if h.type.kind == "real"]
+    own = [Sym(h.name) for h in real(pair.a)
+           if h.type.kind == "real" and (not _bounded(hyper) or _bounded(h))]
     own.sort(key=lambda s: s.name != hyper.name)
     yield from own
     one = Num("1")
@@ -128,10 +131,15 @@ def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:
             yield Apply("/", (a, b))
 
 
-def guessed(pair: Pair, hypers: Sequence[Hyper], plain: bool = False) -> Iterator[Map]:
-    """The maps of these forms that exact runs do not contradict; ``plain``: only numbers."""
-    options = [neutral(h) if plain else list(forms(h, pair)) for h in hypers]
-    for values in islice(product(*options), MOST_GUESSES):
+def _bounded(hyper: Hyper) -> bool:
+    return hyper.range is not None and None not in (hyper.range.low, hyper.range.high)
+
+
+def guessed(pair: Pair, hypers: Sequence[Hyper]) -> Iterator[Map]:
+    """The maps of these forms that hold something of a's and that no run contradicts."""
+    probe = Probe(pair)
+    for values in islice(product(*(forms(h, pair) for h in hypers)), MOST_GUESSES):
         found = dict(zip((h.name for h in hypers), values, strict=True))
-        if pair.given(**found).agrees(TRIES, 3):
+        if any(map(symbols, values)) and probe.passes(found) and pair.given(
+                **found).agrees(TRIES, 3):
             yield found

@@ -103,7 +103,7 @@ class Comparison:
         """What stands below the verdict."""
         if self.choices:
             yield "with " + ", ".join(f"{n} = {v}" for n, v in self.choices.items())
-        if self.verdict in ("equal-under-map", "equal-when"):
+        if self.verdict in ("equal-under-map", "equal-when", "equal-up-to"):
             yield from (f"{n} of {self.b} = {v}" for n, v in self.map.items())
             yield from (f"{n} of {self.a} = {v}" for n, v in self.inverse.items())
         if self.proof is not None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import combinations, islice, product
 
 from thetaprime.claims.refute import Tested
-from thetaprime.compare import gaps, lti, maps, moving, nearby, where
+from thetaprime.compare import gaps, lti, maps, moving, nearby, reported, where
 from thetaprime.compare.differing import counterexample, term
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import FAILED, Pair, Shown, condition_text, equal, real, texts
@@ -31,7 +31,7 @@ MOST_PROOFS, MOST_STATIC, MOST_SETTINGS, MOST_TRIED = 4, 8, 5, 128
 def compared(a: Operand, b: Operand) -> Comparison:
     """The verdict. Raises SpecError for operands that are wrong."""
     begun = time.perf_counter()
-    found = _over_choices(a, b)
+    found = reported.said(_over_choices(a, b))
     return replace(found, seconds=time.perf_counter() - begun)
 
 
@@ -123,7 +123,8 @@ def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
 
 def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     """The verdicts that say equal, the strongest first."""
-    for way in (_identical, _linear, _mapped, _at_settings, _over_steps, _under_conditions):
+    for way in (_identical, _linear, _narrowed, _mapped, _at_settings, _over_steps,
+                _under_conditions):
         yield from way(a, b, pair)
 
 
@@ -153,14 +154,23 @@ def _linear(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
         counterexample=apart, first_difference_step=apart.step if apart is not None else None)
 
 
-def _at_settings(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
+def _narrowed(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
+    """One has all hyperparameters of the other and more, which are set to numbers."""
+    if bool(pair.missing()) != bool(pair.turned.missing()):
+        yield from _at_settings(a, b, pair, ())
+
+
+def _at_settings(
+    a: Operand, b: Operand, pair: Pair, resting: Sequence[Hyper] | None = None
+) -> Iterator[Comparison]:
     """Hyperparameters that only one of them has set to numbers, and those that rest at 0 there, as
     few as possible."""
+    resting = _resting(pair) if resting is None else resting
     theirs = pair.missing()
-    ours = [*pair.turned.missing(), *_resting(pair)]
+    ours = [*pair.turned.missing(), *resting]
     if len(ours) + len(theirs) > MOST_SETTINGS or not (ours or theirs):
         return
-    at_rest = {h.name for h in _resting(pair)}
+    at_rest = {h.name for h in resting}
     options = [[None, Num("0")] if h.name in at_rest else [None, *maps.neutral(h)] for h in ours]
     every = product(*options, *(maps.neutral(h) for h in theirs))
     ordered = sorted(islice(every, MOST_TRIED), key=lambda values: sum(

@@ -18,7 +18,6 @@ from thetaprime.claims.factors import factors
 from thetaprime.claims.polynomials import Poly, coefficients, ratio
 from thetaprime.claims.positive import SIDES, Proof, Search
 from thetaprime.claims.questions import Relation
-from thetaprime.claims.refute import Tested
 from thetaprime.claims.symbolic import Split, Undefined, Unknown
 from thetaprime.compare.maps import neutral
 from thetaprime.compare.pairs import FAILED, Pair, condition_text, equal, numeral, real
@@ -73,8 +72,7 @@ def conditions(pair: Pair) -> Iterator[tuple[Relation, ...]]:
 
 
 def _holds(pair: Pair, *when: Relation) -> bool:
-    found = pair.assuming(*when).attacked(QUICK)
-    return isinstance(found, Tested) and found.points > 0
+    return pair.assuming(*when).agrees(QUICK)
 
 
 def _candidates(pair: Pair) -> Iterator[Relation]:
@@ -136,24 +134,26 @@ def apart(
     for all hyperparameters (those for which ``without`` does not hold); None where that is not
     shown."""
     found: list[tuple[Proof, Algebra]] = []
-    pending = [Algebra()]
+    try:
+        pending = _beyond(pair, Algebra(), without)
+    except Unknown:
+        return None
     for _ in range(MOST_CASES):
         if not pending:
             return tuple(found)
-        algebra = pending.pop()
+        case = pending.pop()
         try:
-            beyond = _beyond(pair, algebra, without)
-            for case in beyond:
-                shown = _apart_in(pair, case, count, point, gradients)
-                if shown is None:
-                    return None
-                found.append((shown, case))
+            shown = _apart_in(pair, case, count, point, gradients)
         except Split as split:
-            own = algebra.interval(split.poly)
-            pending += [algebra.narrowed(split.poly, side) for side in SIDES.values()
+            own = case.interval(split.poly)
+            pending += [case.narrowed(split.poly, side) for side in SIDES.values()
                         if not meet(own, side).empty]
+            continue
         except (Unknown, Undefined, *FAILED):
             return None
+        if shown is None:
+            return None
+        found.append((shown, case))
     return None
 
 
@@ -163,8 +163,6 @@ def _beyond(pair: Pair, algebra: Algebra, without: Relation | None) -> list[Alge
         return [algebra]
     one, other = (_side(pair.a, algebra, e) for e in (without.left, without.right))
     poly = algebra.subtract(one, other).ratio.num
-    if any(p in (poly, -poly) for p, _ in algebra.assumed):
-        return [algebra]
     interval = algebra.interval(poly)
     return [algebra.narrowed(poly, SIDES[side]) for side in (1, -1)
             if not meet(interval, SIDES[side]).empty]
