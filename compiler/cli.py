@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
 from thetaprime.command_compare import compare
 from thetaprime.command_diff import diff
+from thetaprime.command_lock import lock, names_locked, unlike_lock
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
 
@@ -76,6 +78,7 @@ def cli() -> None:
 
 cli.add_command(compare)
 cli.add_command(diff)
+cli.add_command(lock)
 cli.add_command(cli_analyse.stability)
 cli.add_command(cli_analyse.rate)
 
@@ -112,12 +115,17 @@ def list_specs() -> None:
               help="The usual size of parameters.")
 @click.option("--claims/--no-claims", default=True, help="Prove or refute what specs claim.")
 @click.option("--proofs", is_flag=True, help="Print the proofs of claims.")
+@click.option("--locked", is_flag=True, help="Do they still mean what thetaprime.lock says?")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found for machines.")
 def check(
     specs: Sequence[str], explain: str | None, dtypes: Sequence[str],
-    gradients: tuple[float, float], size: float, claims: bool, proofs: bool, as_json: bool,
+    gradients: tuple[float, float], size: float, claims: bool, proofs: bool, locked: bool,
+    as_json: bool,
 ) -> int:
-    """Check specs; without any, those of this folder, or else the shipped ones."""
+    """Check specs; without any, those of this folder, or else the shipped ones.
+
+    With --locked and no spec, those that are locked.
+    """
     from thetaprime.arguments import CallError
     from thetaprime.library import modules, shipped
     from thetaprime.usage import claim_lines, explained, load_spec, render_error, verdict
@@ -125,18 +133,21 @@ def check(
     if explain is not None:
         click.echo(explained(explain))
         return 0
-    names = list(specs) or sorted(str(p) for p in Path().glob("*.opt")) or [
-        *shipped(), *(name for name in modules() if name not in shipped())]
+    names = list(specs) or (names_locked() if locked else sorted(map(str, Path().glob("*.opt"))))
+    names = names or [*shipped(), *(name for name in modules() if name not in shipped())]
     wrong = unread = 0
     found = []
     for name in names:
         try:
             optimizer = load_spec(name)
+            report = optimizer.check(*dtypes, gradients=gradients, size=size, claims=claims)
+            if locked and report.ok:
+                report = replace(report, diagnostics=(
+                    *report.diagnostics, *unlike_lock(name, optimizer)))
         except (CallError, OSError) as error:
             click.echo(render_error(error), err=True)
             unread += 1
             continue
-        report = optimizer.check(*dtypes, gradients=gradients, size=size, claims=claims)
         wrong += not report.ok
         found.append(report.to_json())
         if as_json:

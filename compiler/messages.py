@@ -9,6 +9,7 @@ from thetaprime.codes_compose import COMPOSE_CODES
 from thetaprime.codes_dead import DEAD_CODES
 from thetaprime.codes_domains import DOMAIN_CODES
 from thetaprime.codes_floats import FLOAT_CODES
+from thetaprime.codes_lock import LOCK_CODES
 from thetaprime.codes_matrix import MATRIX_CODES
 from thetaprime.codes_text import TEXT_CODES, Code
 from thetaprime.codes_units import UNIT_CODES
@@ -215,6 +216,7 @@ CODES: dict[str, Code] = {
     # Oracles and loops.
     **ASKING_CODES,
     **ANALYSE_CODES,
+    **LOCK_CODES,
     **COMPOSE_CODES,
     # Matrices and cases.
     **MATRIX_CODES,

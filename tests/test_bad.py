@@ -10,6 +10,7 @@ import pytest
 
 from thetaprime.claims.kept import refutations, verdicts
 from thetaprime.codes_analyse import ANALYSE_CODES
+from thetaprime.codes_lock import LOCK_CODES
 from thetaprime.diagnostics import Diagnostic, render
 from thetaprime.few_bits import Conditions
 from thetaprime.messages import CODES
@@ -56,8 +57,9 @@ def test_every_golden_text_has_its_spec() -> None:
     assert {p.stem for p in BAD.glob("*.err")} == {p.stem for p in BAD.glob("*.opt")}
 
 
-# Those of an analysis are in test_stability and test_rate: the specs are right.
-@pytest.mark.parametrize("code", sorted({*CODES} - {*ANALYSE_CODES}))
+# Those of an analysis are in test_stability and test_rate, those of a lock in test_lock: the specs
+# are right.
+@pytest.mark.parametrize("code", sorted({*CODES} - {*ANALYSE_CODES, *LOCK_CODES}))
 def test_every_code_has_a_spec_whose_first_message_it_is(code: str) -> None:
     assert found(f"{code}.opt")[0].code == code
 

@@ -13,6 +13,7 @@ from thetaprime import loads
 from thetaprime.analyse.rate import rate
 from thetaprime.analyse.stability import stability
 from thetaprime.claims.kept import refutations, verdicts
+from thetaprime.compare.locked import changes, entry
 from thetaprime.diagnostics import Diagnostic, SpecError
 from thetaprime.few_bits import Conditions
 from thetaprime.fixes import BOTH, RIGHT, WRONG, example
@@ -32,14 +33,18 @@ ANALYSES: dict[str, Callable[[Optimizer], object]] = {
 }
 
 
-def found(text: str) -> list[Diagnostic]:
-    """The messages of `check`, with the claims, or else of the analysis that the text asks for."""
+def found(text: str, right: str) -> list[Diagnostic]:
+    """The messages of `check`, with the claims, or else of the analysis that the text asks for;
+    of `check --locked`, where the right one is locked."""
     source = Source("example.opt", text)
     asked = re.match(r"# (?:dtype )?(\w+)", text)
     analyse = ANALYSES.get(asked[1]) if asked else None
-    told = check(source, [Conditions(asked[1])] if asked and not analyse else [Conditions()])
+    dtype = asked[1] if asked and asked[1] not in {*ANALYSES, "locked"} else "float32"
+    told = check(source, [Conditions(dtype)])
     if any(d.severity == "error" for d in told):
         return told
+    if asked and asked[1] == "locked":
+        return changes("example.opt", source, entry("example.opt", Source("example.opt", right)))
     if "\n  claim " in text:
         return [*told, *refutations(verdicts(checked(source)))]
     if analyse:
@@ -56,8 +61,8 @@ def found(text: str) -> list[Diagnostic]:
 def test_the_wrong_one_has_the_message_and_the_right_one_no_error(code: str) -> None:
     shown = example(code)
     assert shown is not None
-    assert found(shown.wrong)[0].code == code
-    left = found(shown.right)
+    assert found(shown.wrong, shown.right)[0].code == code
+    left = found(shown.right, shown.right)
     assert code not in [d.code for d in left]
     assert not [d.code for d in left if d.severity == "error"]
 

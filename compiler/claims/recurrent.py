@@ -5,7 +5,7 @@ from __future__ import annotations
 from thetaprime.claims.algebra import Value
 from thetaprime.claims.polynomials import Poly, coefficients, ratio
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, varies
-from thetaprime.expr import Apply, Expr, Num, Sym, symbols
+from thetaprime.expr import Expr, Num, Sym, symbols
 from thetaprime.intervals import REAL
 from thetaprime.ir import Equation, State, Step
 
