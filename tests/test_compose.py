@@ -72,10 +72,11 @@ m' = b2*m + (1 - b2)*g
 descent = -lr*sign(b1*m + (1 - b1)*g)
 decay = -lr*wd*x
 mask = if descent*g < 0 then 1 else 0
-x' = x + descent*mask/max(mean(mask over tensor), floor) + decay""")
+move = descent*mask/max(mean(mask over tensor), floor)
+x' = x + move + decay""")
     # A decay that enters the gradient follows the gradient.
-    assert body(tp.load("Cautious(SGD)"))[-1] == (
-        "x' = x + descent*mask/max(mean(mask over tensor), floor)")
+    assert body(tp.load("Cautious(SGD)"))[-2:] == [
+        "move = descent*mask/max(mean(mask over tensor), floor)", "x' = x + move"]
 
 
 def test_named_parts_stay_as_they_are_named(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ optimizer Inner
   x' = x + descent + decay
 """, row="optimizer Row = Grams(Inner)\n")
     assert body(spec) == ["descent = -lr*g*x", "decay = -lr^2*tanh(x)",
-                          "x' = x - sign(g)*abs(descent) + decay"]
+                          "move = -sign(g)*abs(descent)", "x' = x + move + decay"]
 
 
 def test_what_clashes_gets_the_name_of_the_parameter() -> None:
