@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from thetaprime.matrices import (
     takers,
     whole,
 )
-from thetaprime.numbers import Array, Field
+from thetaprime.numbers import BRIEF, Array, Field, short
 from thetaprime.ops import ALONG, LINEAR, OPS, ORACLES, STRUCTURE, WHOLE, is_reduction
 from thetaprime.reductions import reduction
 from thetaprime.types import PARAMS, Extent, Type
@@ -203,10 +204,19 @@ class Run:
             self.env[loop.turn] = self.numbers.array(turn)
             self.execute(loop.body)
             for carry in loop.carries:
-                self.env[carry.value] = self.env[replace(carry.value, prime=True)]
+                self.env[carry.value] = self._short(self.env[replace(carry.value, prime=True)])
             if loop.until is not None and np.all(self.env[loop.until]):
                 break
         self.turn = around
+
+    def _short(self, value: Value) -> Value:
+        """A value to go on with. Raises NotRational where its exact numbers are too long."""
+        for array in value if isinstance(value, list) else [value]:
+            if self.numbers is BRIEF and isinstance(array, np.ndarray):
+                for number in array.ravel().tolist():
+                    if isinstance(number, Fraction):
+                        short(number)
+        return value
 
     def _fitted(self, value: Value, expr: Expr, target: Sym) -> Value:
         assert target.type is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,8 +17,12 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
+# Of a short exact number: in a loop that cubes, each turn makes numbers of three times the bits.
+MOST_BITS = 4096
+
+
 class NotRational(ArithmeticError):
-    """A result that is no rational number, as sqrt(2)."""
+    """A result that is no rational number, as sqrt(2), or one that is too long to go on with."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,15 @@ def _exact(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return value
     return value if isinstance(value, Fraction) else Fraction(value)
+
+
+def short(value: Any) -> Any:
+    """An exact number to go on with. Raises NotRational where it is too long."""
+    number = _exact(value)
+    if isinstance(number, Fraction) and max(
+            number.numerator.bit_length(), number.denominator.bit_length()) > MOST_BITS:
+        raise NotRational(f"a number of more than {MOST_BITS} bits")
+    return number
 
 
 def _exact_divide(a: Any, b: Any) -> Any:
@@ -127,6 +140,9 @@ EXACT = Field(
     },
     _objectwise(_exact_divide, 2),
 )
+
+# Exact numbers as long as they stay short.
+BRIEF = replace(EXACT, name="brief", number=short)
 
 
 def mpmath_field(digits: int = 50) -> Field:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,13 @@ from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.kept import folder, verdicts
 from thetaprime.claims.polynomials import Poly, number
 from thetaprime.claims.positive import Search
+from thetaprime.claims.runs import Trial, run
 from thetaprime.claims.verdicts import Verdict, judge
 from thetaprime.flat import Flat
 from thetaprime.intervals import Interval, point
 from thetaprime.library import modules, shipped
-from thetaprime.pipeline import checked
+from thetaprime.numbers import BRIEF, NotRational
+from thetaprime.pipeline import checked, compile_text
 from thetaprime.source import Source
 
 SPECS = Path(__file__).parent.parent / "specs"
@@ -116,6 +119,16 @@ def test_a_schedule_claims_of_its_value_from_t_0_on() -> None:
     assert judged("value >= 0", head).status == "PROVED"
     assert judged("value = 0 when t = 1 and n = 1", head).status != "REFUTED"
     assert judged("value < 1", head).status == "REFUTED"
+
+
+def test_numbers_that_get_too_long_are_rounded_to_50_digits() -> None:
+    """Ten turns of a cube take a number of two bits to one of 118098."""
+    third = (np.array([Fraction(1, 3)], object),)
+    head = ("optimizer Cubes\n  hyper lr = 1 in (0, inf)\n  hyper n : int = 10 in [1, inf)\n"
+            "  u = iterate n from u = g:\n    u' = (u^3 + u)/3\n  x' = x - lr*u\n")
+    with pytest.raises(NotRational, match="4096 bits"):
+        list(run(compile_text(head), Trial({}, third, (third,)), BRIEF))
+    assert judged("g*(x' - x) <= 0", head).status != "REFUTED"
 
 
 PCGRAD = (SPECS / "tasks" / "pcgrad.opt").read_text("utf-8").split("\n  claim ")[0] + "\n"

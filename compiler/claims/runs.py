@@ -25,7 +25,7 @@ from thetaprime.expr import Num
 from thetaprime.guards import holds
 from thetaprime.interpret import after, executed, start
 from thetaprime.ir import Hyper, Step
-from thetaprime.numbers import EXACT, Field, NotRational, mpmath_field
+from thetaprime.numbers import BRIEF, Field, NotRational, mpmath_field
 from thetaprime.signature import asks_more
 
 SHAPES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -139,7 +139,7 @@ def run(step: Step, trial: Trial, numbers: Field | None = None) -> Iterator[Run]
     """The steps of a trial, each with all that it computed."""
     if numbers is None:
         try:
-            yield from list(run(step, trial, EXACT))
+            yield from list(run(step, trial, BRIEF))
         except (NotRational, OverflowError, TypeError, ValueError):
             yield from run(step, trial, precise())
         return
