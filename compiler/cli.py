@@ -21,6 +21,7 @@ from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
 from thetaprime.command_compare import compare
 from thetaprime.command_diff import diff
+from thetaprime.command_family import family
 from thetaprime.command_lock import lock, names_locked, unlike_lock
 from thetaprime.diagnostics import Diagnostic, SpecError, render
 from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
@@ -78,6 +79,7 @@ def cli() -> None:
 
 cli.add_command(compare)
 cli.add_command(diff)
+cli.add_command(family)
 cli.add_command(lock)
 cli.add_command(cli_analyse.stability)
 cli.add_command(cli_analyse.rate)
