@@ -61,7 +61,8 @@ def test_which_adam_is_adam() -> None:
     assert found.map == {"eps": "eps/sqrt(1 - b2^t)"}
     assert found.inverse == {"eps": "eps*sqrt(1 - b2^t)"}
     assert found.first_difference_step == 1
-    assert found.counterexample is not None and found.counterexample.replayed
+    assert found.counterexample is not None
+    assert found.counterexample.replayed
     notes = "\n".join(found.notes)
     assert "for no constant `eps`" in notes
     assert "as t grows it goes to eps: the rules have the same limit" in notes
