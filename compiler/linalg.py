@@ -1,14 +1,17 @@
-"""Linear algebra on the values of the interpreter: NumPy's in float64; in exact numbers what needs
-no roots, by elimination."""
+"""Linear algebra on the values of the interpreter: NumPy's in float64, mpmath's in many digits; in
+exact numbers what needs no roots, by elimination."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from thetaprime.numbers import FLOAT, SINGLE, Array, Field, NotRational
+
+SURE = 1e-30  # of the largest: eigenvalues below are taken as 0
 
 
 def linear(op: str, args: list[Array], numbers: Field, length: int | None = None) -> Array:
@@ -18,6 +21,8 @@ def linear(op: str, args: list[Array], numbers: Field, length: int | None = None
     function = _EXACT.get(op)
     if numbers in (FLOAT, SINGLE) and op in _FLOAT:
         function = _FLOAT[op]
+    elif op in _PRECISE and numbers.name == "mpmath":
+        function = partial(_PRECISE[op], numbers.pi.context)
     if function is None:
         raise NotRational(op)
     try:
@@ -101,6 +106,34 @@ def _expm(a: Array) -> Array:
     return np.asarray(total)
 
 
+def _precise_svd(context: Any, a: Array) -> Any:
+    """U, the singular values and V.T to all digits that the numbers have; not a number where the
+    smallest is 0 but for rounding, so that its vectors are any."""
+    u, s, vt = (np.array(part.tolist(), object) for part in context.svd_r(
+        context.matrix(a.tolist())))
+    return (u, s.ravel(), vt) if min(s.ravel()) > SURE * max(s.ravel()) else (
+        u * context.nan, s.ravel(), vt)
+
+
+def _precise_polar(context: Any, a: Array) -> Array:
+    u, _, vt = _precise_svd(context, a)
+    return np.asarray(u @ vt)
+
+
+def _precise_mpow(context: Any, a: Array, p: Array) -> Array:
+    """Of a matrix that is positive definite beyond rounding."""
+    values, vectors = context.eigsy(context.matrix(a.tolist()))
+    found, q = np.array(list(values), object), np.array(vectors.tolist(), object)
+    power = p.item()
+    sure = min(found) > SURE * max(found) and max(found) > 0
+    raised = np.array([context.power(v, power) if sure else context.nan for v in found], object)
+    return np.asarray((q * raised) @ q.T)
+
+
+_PRECISE: dict[str, Callable[..., Any]] = {
+    "polar": _precise_polar, "mpow": _precise_mpow,
+    "norm2": lambda context, a: np.asarray(_precise_svd(context, a)[1].max()),
+}
 _EXACT: dict[str, Callable[..., Any]] = {
     "@": np.matmul, "T": np.transpose, "outer": _outer, "tr": np.trace, "diag": np.diag,
     "diagonal": np.diagonal, "triu": np.triu, "solve": _solve, "inv": _inv,

@@ -22,6 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+
+FACTS = Path(__file__).parent / "facts"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class Row:
     inverse: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
     step: int | None = None
+
+
+def operand(text: str) -> str:
+    """`@name with ...` is a spec of the folder."""
+    if not text.startswith("@"):
+        return text
+    name, _, rest = text[1:].partition(" ")
+    return f"{FACTS / name}.opt {rest}".strip()
 
 
 def equal(id: str, a: str, b: str, /) -> Row:
@@ -219,4 +231,4 @@ LIBRARIES = (
 SLOW: frozenset[str] = frozenset()
 
 # Rows that are answered with `unknown`: matrices are no words of the algebra yet.
-UNKNOWN = frozenset({"M1", "M2", "M11", "M7"})
+UNKNOWN = frozenset({"M1", "M2"})

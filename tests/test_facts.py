@@ -3,25 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, SLOW, UNKNOWN, Row
+from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, SLOW, UNKNOWN, Row, operand
 from thetaprime.compare import compare
 from thetaprime.compare.verify import verify
 
-FACTS = Path(__file__).parent / "facts"
 ROWS = (*EQUAL, *DIFFERENT, *LIBRARIES)
 AIM = 0.05  # the share of `unknown`
-
-
-def operand(text: str) -> str:
-    """`@name with ...` is a spec of the folder."""
-    if not text.startswith("@"):
-        return text
-    name, _, rest = text[1:].partition(" ")
-    return f"{FACTS / name}.opt {rest}".strip()
 
 
 @pytest.mark.parametrize("row", [

@@ -288,7 +288,7 @@ def _world(
     lemmas: Sequence[Relation], body: tuple[Statement, ...],
 ) -> World:
     step, case = question.step, known.cases[0 if first else 1]
-    given = _given(question, known, first, algebra, truths)
+    given = given_by(question, known, first, algebra, truths)
     run = inputs(step, case, first, algebra, given, truths)
     run.execute(body)
     facts: list[Poly] = []
@@ -357,7 +357,7 @@ def _assumed(question: Question) -> list[Relation]:
             if not (one.op == "==" and (one.left == T or one.left in put or one.right in put))]
 
 
-def _given(
+def given_by(
     question: Question, known: Ranges, first: bool, algebra: Algebra, truths: Mapping[Expr, bool]
 ) -> dict[Sym, Value]:
     """The values that conditions give to symbols; one after another, each may read the former."""

@@ -207,14 +207,41 @@ def content(algebra: Algebra, value: Ratio, kind: frozenset[str]) -> tuple[Ratio
     return ratio(Poly({top: number}), value.den), Ratio(num)
 
 
+def divided(algebra: Algebra, value: Ratio, kind: frozenset[str]) -> tuple[Poly, Ratio]:
+    """The polynomial common to all terms that does not vary along ``kind``, and the rest:
+    1 - mu^2 and G of G - mu^2*G."""
+    from thetaprime.claims.factors import factors
+
+    groups: dict[Monomial, Poly] = {}
+    for monomial, coefficient in value.num.terms.items():
+        out, own = split(algebra, monomial, kind)
+        groups[own] = groups.get(own, Poly({})) + Poly({out: coefficient})
+    if all(len(p.terms) == 1 for p in groups.values()):
+        return ONE, value
+    found = {own: factors(p) for own, p in groups.items()}
+    first, *others = (dict(parts) for _, parts in found.values())
+    least = {p: min(e, *(o.get(p, 0) for o in others), e) for p, e in first.items()}
+    rest, shared = Poly({}), ONE
+    for own, (number, parts) in found.items():
+        one = Poly({own: number})
+        for part, exponent in parts:
+            one = one * part.power(exponent - least.get(part, 0))
+        rest = rest + one
+    for part, exponent in least.items():
+        shared = shared * part.power(exponent)
+    return shared, ratio(rest, value.den)
+
+
 def homogeneous(degree: Callable[[Algebra, Value, list[Value]], Value], even: bool = False
                 ) -> Callable[..., Value]:
     """An operation that takes a positive factor c of its first argument out as ``degree`` says."""
 
     def forward(run: Any, expr: Apply, args: list[Value]) -> Value:
         algebra: Algebra = run.algebra
-        outside, rest = content(algebra, args[0].ratio, inner(expr.args[0], expr))
-        factor = algebra.value(outside)
+        kind = inner(expr.args[0], expr)
+        outside, rest = content(algebra, args[0].ratio, kind)
+        shared, rest = divided(algebra, rest, kind)
+        factor = algebra.multiply(algebra.value(outside), algebra.value(Ratio(shared)))
         sign = algebra.sign(factor)
         if sign.ratio.constant not in (1, -1):
             factor, rest = algebra.number(1), args[0].ratio

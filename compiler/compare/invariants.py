@@ -10,7 +10,7 @@ from dataclasses import replace
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.equality import OTHER, Rival, beside, inside, widened
-from thetaprime.claims.facts import Certificate, Unproved, World, kinds, prove, solved
+from thetaprime.claims.facts import Certificate, Unproved, World, given_by, kinds, prove, solved
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Split, Undefined, Unknown, inputs
 from thetaprime.claims.written import Writer
@@ -43,7 +43,9 @@ def _agreeing(question: Question, rival: Rival) -> Expr | None:
     """The point before a later step, solved for. Raises one of FAILED."""
     step, algebra = question.step, Algebra()
     truths = next(iter(kinds(step, rival.step)))
-    run = inputs(step, ranges(step).cases[1], False, algebra, {}, truths).run()
+    own = ranges(step)
+    given = given_by(question, own, False, algebra, truths)
+    run = inputs(step, own.cases[1], False, algebra, given, truths).run()
     known = ranges(rival.step, widened(question, rival))
     other = beside(World(run, False, "t > 1", ()), rival, known, {})
     one, two = run.of(Sym(step.point, True)), other.of(Sym(rival.step.point, True))

@@ -98,14 +98,30 @@ def with_powers(found: Mapping[str, Expr], pair: Pair) -> Iterator[Map]:
 # Guesses.
 
 
+def alike(pair: Pair) -> Map:
+    """Hyperparameters of b that seem to be ones of a by another name: nothing else has the same
+    range and default."""
+    def same(one: Hyper, other: Hyper) -> bool:
+        return (one.type, one.range, one.default) == (other.type, other.range, other.default) and (
+            one.default is not None and not isinstance(one.default, tuple))
+
+    found: Map = {}
+    for hyper in pair.missing():
+        ours = [h for h in pair.spare if same(h, hyper)]
+        if len(ours) == 1 and sum(same(ours[0], h) for h in pair.missing()) == 1:
+            found[hyper.name] = Sym(ours[0].name)
+    return found
+
+
 def neutral(hyper: Hyper) -> list[Expr]:
-    """The numbers at which a hyperparameter may have no effect: 0, 1, the ends of its range, its
+    """The values at which a hyperparameter may have no effect: 0, 1, the ends of its range, its
     default."""
-    bounds = hyper.range
-    own = [hyper.default.value] if isinstance(hyper.default, Num) else []
+    bounds, own = hyper.range, hyper.default
+    given = [own.value] if isinstance(own, Num) else []
     ends = [] if bounds is None else [bounds.low, bounds.high]
-    tried = [Fraction(0), Fraction(1), *(e for e in ends if e is not None), *own]
-    return [numeral(v) for v in dict.fromkeys(tried) if bounds is None or v in bounds]
+    tried = [Fraction(0), Fraction(1), *(e for e in ends if e is not None), *given]
+    formula = [] if own is None or isinstance(own, Num | tuple) or not symbols(own) else [own]
+    return [*(numeral(v) for v in dict.fromkeys(tried) if bounds is None or v in bounds), *formula]
 
 
 def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:

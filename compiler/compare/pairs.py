@@ -3,15 +3,17 @@ by expressions in the first rule's, or free."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import cycle, islice
+from typing import Any
 
 from thetaprime.claims.equality import Related, Rival, prove_equality
 from thetaprime.claims.facts import Certificate, Unproved
 from thetaprime.claims.questions import Question, Relation
-from thetaprime.claims.refute import Counterexample, Tested, attack, sampled
+from thetaprime.claims.refute import Counterexample, Tested, attack, sampled, shrunk
 from thetaprime.claims.same_runs import judged_equal
 from thetaprime.claims.symbolic import Unknown
 from thetaprime.compare import invariants
@@ -23,6 +25,7 @@ from thetaprime.syntax import Claim, SpecRef
 from thetaprime.types import SCALAR
 
 FAILED = (Unproved, Unknown, ArithmeticError, ValueError, KeyError, RecursionError)
+LONG, LONG_RUNS = 12, 4  # rules that change after some steps, like rectification
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,28 @@ class Pair:
         own = {h.name for h in self.a.hypers}
         return tuple(h for h in self.b.hypers if h.name not in own and h.name not in self.hypers)
 
+    @property
+    def spare(self) -> tuple[Hyper, ...]:
+        """The hyperparameters of a that are in nothing of b: it has none of the name, and no map
+        reads them."""
+        used = names([self.b]) | {s.name for e in self.hypers.values() for s in symbols(e)}
+        return tuple(h for h in self.a.hypers if h.name not in used)
+
     def attacked(self, count: int, seed: int = 0) -> Counterexample | Tested:
-        """Exact runs of both: the smallest counterexample, or how many steps agreed."""
-        return attack(self.question, count, judged_equal(self.rival), seed)
+        """Exact runs of both, short ones, then some long ones: the smallest counterexample, or how
+        many steps agreed."""
+        judge = judged_equal(self.rival)
+        found = attack(self.question, count, judge, seed)
+        if isinstance(found, Counterexample):
+            return found
+        points = found.points
+        for trial in islice(sampled(self.question, 4 * LONG_RUNS, seed + 1), LONG_RUNS):
+            gradients = tuple(islice(cycle(list(_varied(trial.gradients))), LONG))
+            one = judge(self.question, replace(trial, gradients=gradients))
+            if isinstance(one, Counterexample):
+                return shrunk(self.a, one, lambda t: judge(self.question, t))
+            points += one
+        return Tested(points)
 
     def agrees(self, count: int, seed: int = 0, least: int = 1) -> bool:
         """Whether no exact run contradicts that they are equal, and ``least`` steps confirm it."""
@@ -136,6 +158,12 @@ class Shown:
     def lines(self) -> list[str]:
         """The proof for people."""
         return self.certificate.text().split("\n")
+
+
+def _varied(gradients: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Gradients, then the same three times as large, then half of them against their sign."""
+    for factor in (Fraction(1), Fraction(3), Fraction(-1, 2)):
+        yield from (tuple(g * factor for g in tree) for tree in gradients)
 
 
 def _only(step: Step, known: Container[str]) -> bool:

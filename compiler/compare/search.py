@@ -18,6 +18,7 @@ from thetaprime.compare import gaps, lti, maps, moving, nearby, reported, where
 from thetaprime.compare.differing import counterexample, term
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import FAILED, Pair, Shown, condition_text, equal, real, texts
+from thetaprime.compare.probe import Probe
 from thetaprime.compare.result import Answer, Comparison
 from thetaprime.compare.verify import Rejected, verify
 from thetaprime.expr import Expr, Num, Sym, symbols
@@ -50,7 +51,7 @@ def _over_choices(a: Operand, b: Operand) -> Comparison:
     default = _told(every[0])
     if first.verdict in ("equal", "equal-under-map", "specialises", "equal-when"):
         return replace(first, choices=default, notes=(
-            *first.notes, *_other_choices(a, b, first, every[1:])))
+            *first.notes, *_other_choices(a, b, first, every)))
     for fixed_a, fixed_b in every[1:]:
         pair = Pair(a.step(fixed_a), b.step(fixed_b))
         other = _equal_so(a, b, pair)
@@ -81,14 +82,17 @@ def _told(fixed: tuple[Mapping[str, str], Mapping[str, str]]) -> dict[str, str]:
 
 
 def _other_choices(
-    a: Operand, b: Operand, first: Comparison, others: Sequence[tuple[dict[str, str], ...]]
+    a: Operand, b: Operand, first: Comparison, every: Sequence[tuple[dict[str, str], ...]]
 ) -> Iterator[str]:
-    """What the same map and conditions come to for other choices."""
+    """What the same map and conditions come to for other choices than the first."""
     assert first.proof is not None
+    proved = first.proof.pair
+    turned = proved.a is not a.step(every[0][0])
     same: list[str] = []
     apart: list[str] = []
-    for fixed_a, fixed_b in others:
-        pair = replace(first.proof.pair, a=a.step(fixed_a), b=b.step(fixed_b))
+    for fixed_a, fixed_b in every[1:]:
+        one, other = a.step(fixed_a), b.step(fixed_b)
+        pair = replace(proved, a=other, b=one) if turned else replace(proved, a=one, b=other)
         words = " and ".join(f"{n} = {v}" for n, v in _told((fixed_a, fixed_b)).items()
                              if first.choices.get(n) != v)
         (same if pair.agrees(QUICK) and _sure(pair, first) else apart).append(words)
@@ -123,7 +127,7 @@ def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
 
 def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     """The verdicts that say equal, the strongest first."""
-    for way in (_identical, _linear, _narrowed, _mapped, _at_settings, _over_steps,
+    for way in (_identical, _linear, _narrowed, _renamed, _mapped, _at_settings, _over_steps,
                 _under_conditions):
         yield from way(a, b, pair)
 
@@ -156,8 +160,21 @@ def _linear(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
 
 def _narrowed(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     """One has all hyperparameters of the other and more, which are set to numbers."""
-    if bool(pair.missing()) != bool(pair.turned.missing()):
+    if bool(pair.missing()) != bool(pair.spare):
         yield from _at_settings(a, b, pair, ())
+
+
+def _renamed(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
+    """Hyperparameters of both that are alike but for their names are one."""
+    names = maps.alike(pair)
+    if not names:
+        return
+    at = pair.given(**names)
+    back = {str(e): n for n, e in texts(names).items()}
+    for found in _identical(a, b, at):
+        yield replace(found, map=texts(names), inverse=back,
+                      verdict="specialises" if at.spare else "equal-under-map")
+    yield from _at_settings(a, b, at)
 
 
 def _at_settings(
@@ -166,25 +183,16 @@ def _at_settings(
     """Hyperparameters that only one of them has set to numbers, and those that rest at 0 there, as
     few as possible."""
     resting = _resting(pair) if resting is None else resting
-    theirs = pair.missing()
-    ours = [*pair.turned.missing(), *resting]
+    theirs, ours = pair.missing(), [*pair.spare, *resting]
     if len(ours) + len(theirs) > MOST_SETTINGS or not (ours or theirs):
         return
-    at_rest = {h.name for h in resting}
-    options = [[None, Num("0")] if h.name in at_rest else [None, *maps.neutral(h)] for h in ours]
-    every = product(*options, *(maps.neutral(h) for h in theirs))
-    ordered = sorted(islice(every, MOST_TRIED), key=lambda values: sum(
-        v is not None for v in values))
     found: list[tuple[dict[str, Expr], dict[str, Expr], Shown]] = []
     proofs = 0
-    for values in ordered:
-        own = {h.name: v for h, v in zip(ours, values, strict=False) if v is not None}
-        given = {h.name: v for h, v in zip(theirs, values[len(ours):], strict=True)
-                 if v is not None}
+    for own, given in islice(_choices_of_numbers(ours, theirs, resting), MOST_TRIED):
         if not (own or given) or any(o.items() <= own.items() for o, _, _ in found):
             continue
         at = pair.given(**given).assuming(*(equal(n, v) for n, v in own.items()))
-        if not at.agrees(QUICK) or not at.agrees(4 * QUICK, 1):
+        if not Probe(at).passes({}) or not at.agrees(QUICK) or not at.agrees(4 * QUICK, 1):
             continue
         proofs += 1
         shown = _proved(at)
@@ -194,6 +202,20 @@ def _at_settings(
             break
     if found:
         yield _settings(a, b, pair, found)
+
+
+def _choices_of_numbers(
+    ours: Sequence[Hyper], theirs: Sequence[Hyper], resting: Sequence[Hyper]
+) -> Iterator[tuple[dict[str, Expr], dict[str, Expr]]]:
+    """Numbers for none of ours, for one, for two, ...; for all of theirs."""
+    options = {h.name: [Num("0")] if h in resting else maps.neutral(h) for h in ours}
+    others = [maps.neutral(h) for h in theirs]
+    for count in range(len(ours) + 1):
+        for picked in combinations(options, count):
+            for values in product(*(options[n] for n in picked), *others):
+                own, given = values[:count], values[count:]
+                yield (dict(zip(picked, own, strict=True)),
+                       dict(zip((h.name for h in theirs), given, strict=True)))
 
 
 def _resting(pair: Pair) -> list[Hyper]:
@@ -208,10 +230,10 @@ def _settings(
 ) -> Comparison:
     """The settings found: of hyperparameters that only one has, then the first is that of the
     other; or of both."""
-    only = {h.name for h in pair.turned.missing()}
+    only = {h.name for h in pair.spare}
     own, given, shown = min(found, key=lambda f: not (f[0].keys() <= only and not (f[0] and f[1])))
     notes = [*_needs(pair, own, given), *_over_time(shown.pair)]
-    if own.keys() <= only and not (own and given):
+    if own.keys() <= only and not (own and given) and not pair.hypers:
         ours = " and ".join(f"{n} = {spec_text(v)}" for n, v in own.items())
         return Comparison(a.text, b.text, "specialises", map=texts(given),
                           conditions=(ours,) if ours else (), proof=shown, notes=tuple(notes))
@@ -221,7 +243,7 @@ def _settings(
         for one, other, _ in found)
     apart = counterexample(pair, THOROUGH)
     return Comparison(a.text, b.text, "equal-when", conditions=told, proof=shown,
-                      notes=(*notes, *term(pair)), counterexample=apart,
+                      map=texts(pair.hypers), notes=(*notes, *term(pair)), counterexample=apart,
                       first_difference_step=apart.step if apart is not None else None)
 
 
@@ -353,7 +375,7 @@ def _over_time(pair: Pair) -> tuple[str, ...]:
 
 
 def _under_conditions(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
-    if pair.missing():
+    if pair.missing() or pair.agrees(THOROUGH):  # a condition that nothing asks for
         return
     proofs = 0
     for when in where.conditions(pair):
@@ -399,9 +421,11 @@ def _proved(pair: Pair) -> Shown | None:
 def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
     missing = [h.name for h in pair.missing()]
     rest = pair.assuming(*(equal(h.name, Num("0")) for h in _resting(pair)))
-    if not rest.agrees(THOROUGH):  # what differs even there is the plainer difference
+    found = counterexample(rest, THOROUGH)
+    if found is not None:  # what differs even there is the plainer difference
         pair = rest
-    found = counterexample(pair, THOROUGH)
+    else:
+        found = counterexample(pair, THOROUGH)
     if found is None:
         points = pair.attacked(THOROUGH)
         return Comparison(a.text, b.text, "unknown", notes=(
