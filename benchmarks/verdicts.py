@@ -18,9 +18,8 @@ from recording import ROOT, limit, machine, quantile, record
 
 sys.path.insert(0, str(ROOT))
 
-from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, Row, operand  # noqa: E402
-
-from thetaprime.compare import compare  # noqa: E402
+from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, Row, operand
+from thetaprime.compare import compare
 
 
 def judged(row: Row, seconds: float) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-
 FACTS = Path(__file__).parent / "facts"
 
 
@@ -161,7 +160,7 @@ DIFFERENT = (
     when("N28", "adam", "laprop with wd = 0", "b1 = 0"),
     when("N29", "@rms-momentum", "@adam-uncorrected", "b1 = 0", step=2),
     apart("N31", "adagrad", "rmsprop"),
-    apart("N32", "adam", "amsgrad", 2),
+    apart("N32", "adam", "amsgrad", 1),
     when("N34", "@adam-bare", "ada-max", "b2 = 0", step=2),
     when("N38", "nadam-torch with momentum_decay = 0, wd = 0", "nadam-optax with eps_root = 0",
          "b1 = 0", step=1),
@@ -228,7 +227,14 @@ LIBRARIES = (
 )
 
 # Rows that take long.
-SLOW: frozenset[str] = frozenset()
+SLOW: frozenset[str] = frozenset((
+    "E72", "E81", "M1", "M2", "N28", "N34", "N48", "N53", "adadelta t|k", "adadelta o|k",
+    "nadam t|k", "nadam o|k", "lamb o|k", "lamb o|t", "lars o|t", "muon t|o", "muon t|k",
+    "muon o|k", "radam t|o", "schedule-free adamw o|k", "adafactor t|o", "adafactor t|k",
+    "adafactor o|k", "schedule-free sgd", "adan"))
+
+# Rows whose published conditions or map are not all told yet: what is said is true, not complete.
+OPEN = frozenset({"E72", "E81", "N01", "N52"})
 
 # Rows that are answered with `unknown`: matrices are no words of the algebra yet.
 UNKNOWN = frozenset({"M1", "M2"})

@@ -142,6 +142,7 @@ UNSEEN = {("egn", "turns"), ("levenberg-marquardt", "turns"), ("gns-newton", "tu
 
 # What a hyperparameter is changed to where a little does nothing: it is a threshold, or a function.
 OTHER: dict[tuple[str, str], Any] = {
+    ("filtered-newton", "floor"): 1e9,
     ("tram", "divergence"): lambda old, new: 2 * near.divergence(old, new),
     **{(spec, "c"): 0.95 for spec in ("armijo-sgd", "filtered-newton", "l-bfgs", "smb",
                                       "nonlinear-cg-fr", "nonlinear-cg-pr", "nonlinear-cg-hs")},

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, SLOW, UNKNOWN, Row, operand
+from tests.fact_rows import DIFFERENT, EQUAL, LIBRARIES, OPEN, SLOW, UNKNOWN, Row, operand
 from thetaprime.compare import compare
 from thetaprime.compare.verify import verify
 
@@ -13,8 +13,12 @@ ROWS = (*EQUAL, *DIFFERENT, *LIBRARIES)
 AIM = 0.05  # the share of `unknown`
 
 
-@pytest.mark.parametrize("row", [
-    pytest.param(r, id=r.id, marks=[pytest.mark.slow] if r.id in SLOW else []) for r in ROWS])
+def marks(row: Row) -> list[pytest.MarkDecorator]:
+    open_one = pytest.mark.xfail(strict=True, reason="told in part") if row.id in OPEN else None
+    return [m for m in (open_one, pytest.mark.slow if row.id in SLOW else None) if m is not None]
+
+
+@pytest.mark.parametrize("row", [pytest.param(r, id=r.id, marks=marks(r)) for r in ROWS])
 def test_the_verdict_on_a_published_fact(row: Row) -> None:
     found = compare(operand(row.a), operand(row.b))
     assert (found.verdict == "unknown") == (row.id in UNKNOWN), found
