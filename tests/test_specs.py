@@ -25,7 +25,7 @@ def test_a_spec_has_nothing_to_complain_about_and_says_where_it_is_from(name: st
 @pytest.mark.parametrize("name", PAPERS)
 def test_a_rule_of_a_paper_claims_something_and_bounds_its_hyperparameters(name: str) -> None:
     optimizer = tp.load(name)
-    assert 1 <= len(optimizer.flat.claims) <= 4
+    assert optimizer.flat.claims
     assert all(h.range is not None or h.type.kind == "function" for h in optimizer.hypers)
 
 
