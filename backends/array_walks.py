@@ -26,8 +26,8 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 @dataclass(frozen=True)
 class Scene:
     """What the lines are written for: ``lists`` are the places, one after another, of the symbols
-    that stand for one array of each tensor, the one in whose shape they all are first; ``several``: the step sees several
-    batches."""
+    that stand for one array of each tensor, the one in whose shape they all are first;
+    ``several``: the step sees several batches."""
 
     writer: ArrayWriter
     lists: Mapping[Sym, int]

@@ -26,9 +26,9 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 @dataclass(frozen=True)
 class Scene:
     """What the lines are written for: ``lists`` are the places, one after another, of the symbols
-    that stand for one array of each tensor, the one in whose shape they all are first; ``several``: the step sees several
-    batches; ``sparse``: of some tensors the first one is missing, but others are not; ``place``:
-    what says where tensors lie."""
+    that stand for one array of each tensor, the one in whose shape they all are first;
+    ``several``: the step sees several batches; ``sparse``: of some tensors the first is missing,
+    but others are not; ``place``: what says where tensors lie."""
 
     writer: Writer
     lists: Mapping[Sym, int]

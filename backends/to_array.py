@@ -27,9 +27,9 @@ from thetaprime.backends.array_setup import (
 )
 from thetaprime.backends.array_text import helpers_for
 from thetaprime.backends.array_walks import Scene, walks
-from thetaprime.backends.jax_walks import places_of
 from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_regions import indented
+from thetaprime.backends.jax_walks import places_of
 from thetaprime.backends.layout import WIDTH, fold_lines
 from thetaprime.backends.numpy_signature import needed, signature
 from thetaprime.backends.numpy_text import docstring
