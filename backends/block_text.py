@@ -95,8 +95,8 @@ def text(
 def _tidy(out: list[str], depth: int) -> None:
     """Drop the branch of the conditional that ends here which does nothing."""
     indent = "    " * depth
-    start = max(i for i, line in enumerate(out) if line.startswith(f"{indent}if "))
-    turn = max(i for i, line in enumerate(out) if line == f"{indent}else:")
+    turn = next(i for i in reversed(range(len(out))) if out[i] == f"{indent}else:")
+    start = next(i for i in reversed(range(turn)) if out[i].startswith(f"{indent}if "))
     idle = f"{indent}    pass"
     if out[turn + 1:] == [idle]:
         del out[turn:]

@@ -88,7 +88,7 @@ class Blocks:
 
     def _grouped(self, names: Mapping[Sym, Expr]) -> None:
         """Results of one operation are so under their new names."""
-        for some in [s for s in self.program.together if s & {*names}]:
+        for some in [s for s in self.program.together if any(n in names for n in s)]:
             new = frozenset(n for s in some if isinstance(n := names.get(s, s), Sym))
             self.program.together.append(new)
 

@@ -54,6 +54,7 @@ class Join:
             for symbol in dict.fromkeys(o for s in arm.body for o in outputs(s)):
                 if symbol.name not in arm.states:
                     makers.setdefault(symbol, []).append(k)
+        sure = [surely(tuple(arm.body)) for arm in arms]
         names: list[dict[Sym, Expr]] = [{} for _ in arms]
         joins: list[Statement] = []
         for symbol, where in makers.items():
@@ -67,7 +68,7 @@ class Join:
                 names[k][symbol] = inner
                 if not symbol.prime:  # a value of a loop has a next one
                     names[k].setdefault(replace(symbol, prime=True), replace(inner, prime=True))
-            if symbol.prime or all(symbol in surely(tuple(arms[k].body)) for k in where):
+            if symbol.prime or all(symbol in sure[k] for k in where):
                 joins.append(self._joined(symbol, where, arms, names, source))
         for renaming in names:
             self.group(renaming)

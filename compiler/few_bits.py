@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class Frame:
     point: list[Any]
     values: Mapping[str, list[Any]]
 
-    @property
+    @cached_property
     def finite(self) -> bool:
         return all(np.all(np.isfinite(a)) for a in (*self.point, *flat(self.values.values())))
 
@@ -106,6 +107,14 @@ class Ramp(Bowl):
     ggn = hvp
 
 
+@dataclass
+class Patience:
+    """How many statements may still be executed with other settings, to find one that is right. Ten
+    seconds or so: what people write takes less than a tenth of it, but for loops in loops."""
+
+    left: int = 300_000
+
+
 @dataclass(frozen=True)
 class Trial:
     """A rule at its defaults, with numbers for hyperparameters that have none; ``given`` has the
@@ -118,6 +127,8 @@ class Trial:
     formats: Mapping[str, Format | None]
     point: tuple[Any, ...]
     known: dict[Any, list[Frame]] = field(default_factory=dict, compare=False, repr=False)
+    patience: Patience = field(default_factory=Patience, compare=False, repr=False)
+    trying: bool = False
 
     @property
     def format(self) -> Format:
@@ -126,11 +137,16 @@ class Trial:
 
     def steps(self, most: int) -> int:
         """How many steps a run has: fewer where one step is long."""
-        return max(2, min(most, 2000 // _work(self.step, self.step.body)))
+        return max(2, min(most, 2000 // self.work))
+
+    @cached_property
+    def work(self) -> int:
+        """How many statements a step executes."""
+        return _work(self.step, self.step.body)
 
     def setting(self, name: str, value: float) -> Trial:
         """The same with another value of a hyperparameter."""
-        return replace(self, given={**self.given, name: value}, known={})
+        return replace(self, given={**self.given, name: value}, known={}, trying=True)
 
     def storing(self, name: str, form: Format) -> Trial:
         """The same with a state stored in another format."""
@@ -145,6 +161,7 @@ class Trial:
         return self.known[asked]
 
     def _run(self, gradients: Sequence[float], exact: bool, late: int) -> list[Frame]:
+        self.patience.left -= self.work*len(gradients)*self.trying
         numbers = FLOAT if exact else SINGLE
         bowl = on_bowl(self.step, self.given)
         with np.errstate(all="ignore"):

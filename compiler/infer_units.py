@@ -135,7 +135,7 @@ class _Pass(Formulas):
             self.dropped = True
             return self.rigid(symbol)
         unit = self.fresh(str(symbol))
-        (self.pending[symbol],) = unit.powers
+        self.pending.update(unit.powers)
         return unit
 
     # Statements.
@@ -176,13 +176,13 @@ class _Pass(Formulas):
         if old in self.carried and old in symbols(value):
             self.turned.append((old, unit / kept, self.carried[old]))
             self.env[target] = unit
-            self.pending.pop(old, None)
+            self.pending.difference_update(kept.powers)
             return
         fits = self.fit("state", str(target), value, unit, kept)
         if not fits and any(self.solver.known(kept / unit).of("rigid")):
             self.opaque.add(old)
         self.env[target] = kept if fits else unit
-        self.pending.pop(old, None)
+        self.pending.difference_update(kept.powers)
 
     def branches(self, *sides: Sequence[Statement]) -> None:
         """What both branches define has one unit."""
@@ -233,7 +233,7 @@ class _Pass(Formulas):
             self.fit("start", state.name, state.start,
                      self.term(state.start, symbol, starts=True), self.env[symbol])
         if state.constant:
-            self.pending.pop(symbol, None)
+            self.pending.difference_update(self.env[symbol].powers)
 
     def ranged(self, hyper: Hyper) -> None:
         """A hyperparameter is compared with the ends of its range."""

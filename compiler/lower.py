@@ -49,6 +49,8 @@ from thetaprime.tables import HyperInfo, Tables
 from thetaprime.types import FUNCTION, INTEGER, LENGTH, PER_ENTRY, SCALAR, Extent, Type
 
 Prelude = tuple[tuple[Function, Source], ...]
+# Wrong names that are told at once: whoever has more of them has one mistake.
+MOST_TOLD = 100
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,11 @@ def lower(
         views=tuple(sorted(tables.views)),
         takes=rank_guard(tables.view) if tables.view else None,
     )
+    beside = {o for some in program.together if some & keep for o in some}
     unused = tuple(
         o for s in typed.body if not isinstance(s, Loop | EachAxis) for o in outputs(s)
         if o not in keep and o not in program.inherited and not isinstance(s, First)
-        and not any(o in some and some & keep for some in program.together))
+        and o not in beside)
     return Lowered(step, typed.warnings, tables, used, unused)
 
 
@@ -132,6 +135,8 @@ def _check_names(
     problems: list[Diagnostic] = []
     for expr, source in program.expressions():
         problems += check_symbols(expr, known, tables.functions, source, point)
+        if len(problems) >= MOST_TOLD:
+            return problems
     problems += check_claims(tables, known)
     problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
     problems += check_whole(tuple(program.body))

@@ -133,7 +133,14 @@ class Optimizer:
     def step(self, **choices: Any) -> Step:
         """The IR for one choice of booleans and one-of-a-set hyperparameters."""
         fixed = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in choices.items()}
-        return lower(self.flat, prelude(), fixed).step
+        key = frozenset(fixed.items())
+        if key not in self._steps:
+            self._steps[key] = lower(self.flat, prelude(), fixed).step
+        return self._steps[key]
+
+    @cached_property
+    def _steps(self) -> dict[frozenset[tuple[str, str]], Step]:
+        return {}
 
     def check(
         self, *dtypes: str, gradients: tuple[float, float] = (1e-7, 1e4), size: float = 1.0,

@@ -81,7 +81,7 @@ class Formulas:
     literals: dict[Atom, Hidden] = field(default_factory=dict)
     powers: list[tuple[Apply, Unit]] = field(default_factory=list)
     dropped: bool = False
-    pending: dict[Sym, Atom] = field(default_factory=dict)  # units of what has no equation yet
+    pending: set[Atom] = field(default_factory=set)  # units of what has no equation yet
     unsaid: list[Sym] = field(default_factory=list)  # hyperparameters without a unit so far
     said: dict[Sym, Place] = field(default_factory=dict)  # what gave a hyperparameter its unit
     open: list[Atom] = field(default_factory=list)  # literals of which nothing is said yet
@@ -241,7 +241,7 @@ class Formulas:
         """A literal is a plain number as soon as no equation to come can say otherwise."""
         for atom in list(self.open):
             unit = Unit({atom: Fraction(1)})
-            if not set(self.solver.known(unit).powers) & set(self.pending.values()):
+            if self.pending.isdisjoint(self.solver.known(unit).powers):
                 self.solver.equate(unit, ONE)
                 self.open.remove(atom)
 

@@ -105,6 +105,8 @@ class Solver:
     """
 
     solved: dict[Atom, Unit] = field(default_factory=dict)
+    # Solved atoms whose units have (or had) an atom in them.
+    _users: dict[Atom, set[Atom]] = field(default_factory=dict, repr=False)
 
     def known(self, unit: Unit) -> Unit:
         """The unit with everything put in that the equations say."""
@@ -124,13 +126,18 @@ class Solver:
         # pivot^power * others = 1
         others = Unit({a: p for a, p in rest.powers.items() if a != pivot})
         value = others ** (-1 / power)
-        self.solved = {a: _replaced(u, pivot, value) for a, u in self.solved.items()}
-        self.solved[pivot] = value
+        for atom in self._users.pop(pivot, ()):
+            if pivot in self.solved[atom].powers:
+                self._solve(atom, _replaced(self.solved[atom], pivot, value))
+        self._solve(pivot, value)
         return ONE
+
+    def _solve(self, atom: Atom, value: Unit) -> None:
+        self.solved[atom] = value
+        for other in value.powers:
+            self._users.setdefault(other, set()).add(atom)
 
 
 def _replaced(unit: Unit, atom: Atom, value: Unit) -> Unit:
-    if atom not in unit.powers:
-        return unit
     rest = Unit({a: p for a, p in unit.powers.items() if a != atom})
     return rest * value ** unit.powers[atom]

@@ -13,7 +13,7 @@ from fractions import Fraction
 from thetaprime.bounds import INF, ONE, ZERO
 from thetaprime.cases import guard_of
 from thetaprime.check.narrow import assume
-from thetaprime.check.valuation import Facts, Valuation
+from thetaprime.check.valuation import Facts, Seen, Valuation
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols
 from thetaprime.intervals import (
     COUNT,
@@ -77,7 +77,7 @@ def _place(
 
 def _equation(values: Valuation, target: Sym, value: Expr, shown: frozenset[Sym]) -> None:
     """What may be undefined is judged where it is read: a branch may read it only where it is."""
-    told: list[tuple[Apply, tuple[Interval, ...], bool]] = []
+    told: list[Seen] = []
     watch = values.watch
     if watch is None:
         values.env[target] = values.of(value)
@@ -88,7 +88,7 @@ def _equation(values: Valuation, target: Sym, value: Expr, shown: frozenset[Sym]
             for seen in told:
                 watch(*seen)
         else:
-            values.later.add(target)
+            values.later[target] = told
     values.equations[target] = value
 
 
@@ -144,7 +144,7 @@ def _when(values: Valuation, block: When) -> None:
 def branch(values: Valuation, always: Mapping[Expr, Interval] | None = None) -> Valuation:
     """A copy whose definitions stay its own."""
     return replace(values, env=dict(values.env), equations=dict(values.equations),
-                   later=set(values.later), memo={},
+                   later=dict(values.later), memo={},
                    always=values.always if always is None else always)
 
 

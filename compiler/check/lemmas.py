@@ -30,13 +30,16 @@ def variances(step: Step, inputs: Mapping[Sym, Interval], start: Mapping[Sym, In
     averages = [a for s in step.body if isinstance(s, Equation) and s.guard is None
                 and (a := _average(s)) is not None
                 and a[0] in start and a[0] not in given]
+    squares: dict[tuple[Expr, Expr], list[Sym]] = {}
+    for square, decay, squared in averages:
+        if start[square].nonnegative:
+            squares.setdefault((decay, squared), []).append(square)
     found: dict[Expr, Interval] = {}
     for mean, decay, of in averages:
         if not (start[mean].single and start[mean].low == 0 and values.of(decay).within(FRACTION)):
             continue
-        for square, other, squared in averages:
-            if other == decay and start[square].nonnegative and squared in (
-                    Apply("^", (of, _TWO)), Apply("*", (of, of))):
+        for squared in (Apply("^", (of, _TWO)), Apply("*", (of, of))):
+            for square in squares.get((decay, squared), ()):
                 for prime in (False, True):
                     v, m = Sym(square.name, prime), Sym(mean.name, prime)
                     for power in (Apply("^", (m, _TWO)), Apply("*", (m, m))):

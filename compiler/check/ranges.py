@@ -115,7 +115,7 @@ def _inputs(step: Step, given: Mapping[str, Interval]) -> Known:
 
 def _case(step: Step, before: Known, blank: Valuation) -> Case:
     """A step from what is known before it."""
-    after = replace(blank, env=dict(before), equations={}, later=set(), memo={})
+    after = replace(blank, env=dict(before), equations={}, later={}, memo={})
     kept = {Sym(s.name, True) for s in step.states if not s.constant}
     execute(step.body, after, frozenset({*kept, Sym(step.point, True)}))
     if step.evaluate is not None and after.watch is not None:

@@ -29,10 +29,11 @@ def stored(here: Trial, name: str, fault: Fault, random: bool = False) -> Iterat
 
 
 def moved(here: Trial, fault: Fault) -> Iterator[str]:
-    """Hyperparameters whose nearest other values, one at a time, take the fault away."""
+    """Hyperparameters whose nearest other values, one at a time, take the fault away; as many as
+    patience allows."""
     for hyper in here.step.hypers:
         for down, word in ((False, "at least"), (True, "at most")):
-            value = _moved(here, fault, hyper, down)
+            value = _moved(here, fault, hyper, down) if here.patience.left > 0 else None
             if value is not None:
                 yield f"`{hyper.spelled or hyper.name}` {word} {value}"
 

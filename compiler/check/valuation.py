@@ -33,6 +33,7 @@ from thetaprime.types import LENGTH, Extent, Type
 
 Facts = Mapping[Expr, Interval]
 # Told of an operation with a domain: the operation, its arguments, whether they lie in the domain.
+Seen = tuple[Apply, tuple[Interval, ...], bool]
 Watch = Callable[[Apply, tuple[Interval, ...], bool], None]
 RANK = replace(NONNEGATIVE, whole=True)
 TWO = point(COUNT.low + 1)
@@ -40,6 +41,8 @@ AT_LEAST_ONE = replace(COUNT, whole=False)
 FRACTION = replace(EITHER, whole=False)
 # How many symbols are taken apart inside of one another, see `Valuation._between`.
 MOST_SPLITS = 2
+# Further inside no equations are looked into: what is known of their symbols must do.
+MOST_DEEP = 40
 
 
 @dataclass
@@ -47,8 +50,10 @@ class Valuation:
     """``env``: symbols. ``equations``: what defines them, where that is one formula. ``lengths``:
     known lengths of axes. ``partly``: the guards of symbols of some tensors only. A reduction of
     them over the model may find no tensor, but not at a tensor that has them, since its guard is
-    ``here``; where ``some`` is set, any reduction may. ``later``: their equations are judged where
-    they are read. ``thresholds``: where invariants tend to end."""
+    ``here``; where ``some`` is set, any reduction may. ``later``: what their equations tell the
+    watch, which is judged where they are read. ``thresholds``: where invariants tend to end.
+    ``moved``: symbols with other values than those that ``always`` speaks of. ``deep``: how many
+    formulas are being looked at, one inside of the other."""
 
     env: dict[Sym, Interval]
     always: Facts = field(default_factory=dict)
@@ -59,20 +64,25 @@ class Valuation:
     here: Expr | None = None
     some: bool = False
     watch: Watch | None = None
-    later: set[Sym] = field(default_factory=set)
+    later: dict[Sym, list[Seen]] = field(default_factory=dict)
     thresholds: tuple[Fraction, ...] = ()
+    moved: frozenset[Sym] = frozenset()
     splits: int = MOST_SPLITS
     memo: dict[int, tuple[Expr, Interval]] = field(default_factory=dict)
+    deep: int = 0
 
     def of(self, expr: Expr) -> Interval:
         """The interval of a typed expression."""
         known = self.memo.get(id(expr))
         if known is not None:
             return known[1]
+        self.deep += 1
         found = self._of(expr)
-        for facts in (self.always, self.facts):
-            if facts and expr in facts:
-                found = meet(found, facts[expr])
+        self.deep -= 1
+        if self.always and expr in self.always and self.moved.isdisjoint(symbols(expr)):
+            found = meet(found, self.always[expr])
+        if self.facts and expr in self.facts:
+            found = meet(found, self.facts[expr])
         self.memo[id(expr)] = expr, found
         return found
 
@@ -115,9 +125,12 @@ class Valuation:
         equation = self.equations.get(symbol)
         if equation is None:
             return found
-        if symbol in self.later or self.facts:
+        if self.deep < MOST_DEEP and (symbol in self.later or self.facts):
             inside = self.at(self.partly[symbol], symbol) if symbol in self.partly else self
             return meet(found, inside.of(equation))
+        if self.watch is not None:
+            for seen in self.later.get(symbol, ()):
+                self.watch(*seen)
         return found
 
     def _applied(self, expr: Apply) -> Interval:
@@ -209,10 +222,9 @@ class Valuation:
 
     def _at(self, symbol: Sym, value: Interval) -> Valuation:
         """With another value of one symbol alone, all others as they are."""
-        always, facts = ({e: i for e, i in some.items() if symbol not in symbols(e)}
-                         for some in (self.always, self.facts))
-        return replace(self, env={**self.env, symbol: value}, always=always, facts=facts,
-                       equations={}, watch=None, splits=self.splits - 1, memo={})
+        facts = {e: i for e, i in self.facts.items() if symbol not in symbols(e)}
+        return replace(self, env={**self.env, symbol: value}, moved=self.moved | {symbol},
+                       facts=facts, equations={}, watch=None, splits=self.splits - 1, memo={})
 
     def _choice(self, expr: Apply) -> Interval:
         from thetaprime.check.narrow import assume

@@ -17,9 +17,10 @@ FIELDS = ("a", "b", "verdict", "map", "inverse", "conditions", "choices", "first
 # What judges, and what only tells of judgements.
 JUDGES = (*FOLDERS, "backends", "compare", "edits")
 TELLERS = tuple(f"{name}.py" for name in (
-    "cli", "command_diff", "command_family", "command_lock", "compare/aligned",
-    "compare/canonical", "compare/drawing", "compare/family", "compare/fingerprint",
-    "compare/graph", "compare/kept", "compare/latex", "compare/locked", "compare/near"))
+    "cli", "command_diff", "command_family", "command_lock", "compare/aligned", "compare/beside",
+    "compare/canonical", "compare/declared", "compare/drawing", "compare/family",
+    "compare/fingerprint", "compare/graph", "compare/kept", "compare/latex", "compare/locked",
+    "compare/near"))
 
 
 def kept(a: str | Operand | Optimizer, b: str | Operand | Optimizer) -> dict[str, Any]:

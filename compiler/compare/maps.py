@@ -16,7 +16,7 @@ from thetaprime.claims.equality import OTHER
 from thetaprime.claims.facts import atoms_inside
 from thetaprime.claims.polynomials import Poly, Ratio, coefficients, ratio
 from thetaprime.claims.symbolic import Undefined, Unknown
-from thetaprime.compare.pairs import FAILED, Pair, numeral, real
+from thetaprime.compare.pairs import FAILED, Pair, bounded, numeral, real
 from thetaprime.compare.probe import Probe
 from thetaprime.compare.unroll import Difference, constant_parts, first_difference, generic
 from thetaprime.expr import Apply, Expr, Num, Sym, substitute, symbols
@@ -131,7 +131,7 @@ def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:
     if hyper.type.kind == "int":
         return
     own = [Sym(h.name) for h in real(pair.a)
-           if h.type.kind == "real" and (not _bounded(hyper) or _bounded(h))]
+           if h.type.kind == "real" and (not bounded(hyper) or bounded(h))]
     own.sort(key=lambda s: s.name != hyper.name)
     yield from own
     one = Num("1")
@@ -145,10 +145,6 @@ def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:
             yield Apply("*", (a, b))
             yield Apply("/", (a, Apply("-", (one, b))))
             yield Apply("/", (a, b))
-
-
-def _bounded(hyper: Hyper) -> bool:
-    return hyper.range is not None and None not in (hyper.range.low, hyper.range.high)
 
 
 def guessed(pair: Pair, hypers: Sequence[Hyper]) -> Iterator[Map]:

@@ -211,13 +211,13 @@ def _forms(
     hyper: Hyper, others: Sequence[Hyper], given: Mapping[str, Any]
 ) -> Iterator[tuple[str, float]]:
     """A hyperparameter as a formula in itself and one other."""
-    if hyper.type.kind == "int":
-        return
     a, n = given[hyper.name], hyper.name
+    if hyper.type.kind == "int" or a <= 0:
+        return
     made = [(f"1 - {n}", 1 - a), (f"{n}^2", a * a), (f"sqrt({n})", a**0.5)]
     for other in others:
         b, m = given[other.name], other.name
-        if m != n and other.type.kind != "int":
+        if m != n and other.type.kind != "int" and 0 < b < 1:
             made += [(f"{n}*{m}", a * b), (f"{n}/{m}", a / b), (f"{n}*(1 - {m})", a * (1 - b)),
                      (f"{n}/(1 - {m})", a / (1 - b)), (m, b)]
     yield from ((text, v) for text, v in made if hyper.range is None or v in hyper.range)

@@ -82,7 +82,8 @@ class Pair:
         points = found.points
         for trial in islice(sampled(self.question, 4 * LONG_RUNS, seed + 1), LONG_RUNS):
             gradients = tuple(islice(cycle(list(_varied(trial.gradients))), LONG))
-            one = judge(self.question, replace(trial, gradients=gradients))
+            hypers = {**trial.hypers, **usual(self)}
+            one = judge(self.question, replace(trial, gradients=gradients, hypers=hypers))
             if isinstance(one, Counterexample):
                 return shrunk(self.a, one, lambda t: judge(self.question, t))
             points += one
@@ -158,6 +159,19 @@ class Shown:
     def lines(self) -> list[str]:
         """The proof for people."""
         return self.certificate.text().split("\n")
+
+
+def usual(pair: Pair) -> dict[str, Fraction]:
+    """The defaults of hyperparameters between two ends that no condition is about."""
+    told = {one.left.name for one in pair.when if isinstance(one.left, Sym)}
+    return {h.name: h.default.value for h in real(pair.a) if isinstance(h.default, Num)
+            and h.name not in told and bounded(h)}
+
+
+def bounded(hyper: Hyper) -> bool:
+    """Whether a hyperparameter is a real number between two ends, like a decay."""
+    return hyper.type.kind == "real" and hyper.range is not None and None not in (
+        hyper.range.low, hyper.range.high)
 
 
 def _varied(gradients: Sequence[Any]) -> Iterator[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
-"""One run in float64 that sorts out most maps of hyperparameters: numbers that are in no special
-relation, so that rules which differ do so at once. What passes is nothing but a candidate."""
+"""Runs in float64 that sort out most maps of hyperparameters: numbers that are in no special
+relation, so that rules which differ do so at once, and decays as they are by default, for what
+happens after some steps. What passes is nothing but a candidate."""
 
 from __future__ import annotations
 
@@ -15,57 +16,64 @@ import numpy as np
 
 from thetaprime.claims.runs import Trial, run, shapes
 from thetaprime.claims.same_runs import rival_hypers
-from thetaprime.compare.pairs import FAILED, Pair
+from thetaprime.compare.pairs import FAILED, Pair, usual
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.ir import Hyper, Step
 from thetaprime.numbers import FLOAT
 
-STEPS, WIDE, CLOSE = 4, 64, 1e-9  # signs tell little: many entries
+STEPS, WIDE, CLOSE = 12, 64, 1e-9  # signs tell little: many entries
 
 
 class Probe:
-    """The run of the first rule of a pair, beside which those of the second are held."""
+    """The runs of the first rule of a pair, beside which those of the second are held."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
 
     @cached_property
-    def trial(self) -> Trial:
-        """Numbers that nothing distinguishes."""
+    def trials(self) -> tuple[Trial, ...]:
+        """Numbers that nothing distinguishes; the same with decays as usual."""
         pair, salt = self.pair, count(1)
         fixed = {one.left.name: one.right.value for one in pair.when if one.op == "==" and (
             isinstance(one.left, Sym) and isinstance(one.right, Num))}
-        hypers = {h.name: fixed.get(h.name, _plain(h, next(salt))) for h in pair.a.hypers}
+        every = {h.name: fixed.get(h.name, _plain(h, next(salt))) for h in pair.a.hypers}
+        hypers = {name: value for name, value in every.items() if value is not None}
         tree = [(WIDE,) if s == (1,) else s for s in shapes(pair.a)[0]]
         trees = [tuple(_tensor(s, next(salt)) for s in tree) for _ in range(STEPS + 1)]
-        return Trial({n: v for n, v in hypers.items() if v is not None}, trees[0], tuple(trees[1:]))
+        plain = Trial(hypers, trees[0], tuple(trees[1:]))
+        return plain, replace(plain, hypers={**hypers, **usual(pair)})
 
     @cached_property
-    def ours(self) -> list[Any]:
-        """The points of the first rule; none where it cannot run so."""
-        return list(_points(self.pair.a.point, self.trial, self.pair.a))
+    def ours(self) -> list[list[Any]]:
+        """The points of the first rule in each trial; none where it cannot run so."""
+        return [list(_points(self.pair.a, trial)) for trial in self.trials]
 
     def passes(self, found: Mapping[str, Expr]) -> bool:
         """Whether a map is not contradicted."""
         at = self.pair.given(**found)
         try:
-            theirs = replace(self.trial, hypers={n: _float(v) for n, v in rival_hypers(
-                at.question, at.rival, self.trial).items()})
+            theirs = [replace(trial, hypers=rival_hypers(at.question, at.rival, trial))
+                      for trial in self.trials]
         except FAILED:
             return False
-        for one, other in zip(self.ours, _points(at.b.point, theirs, at.b), strict=False):
-            for left, right in zip(one, other, strict=True):
-                gap = np.abs(np.asarray(left, float) - np.asarray(right, float))
-                if np.any(gap > CLOSE * (np.abs(left) + 1)):
-                    return False
-        return True
+        return not any(_apart(one, other)
+                       for ours, trial in zip(self.ours, theirs, strict=True)
+                       for one, other in zip(ours, _points(at.b, trial), strict=False))
 
 
-def _points(name: str, trial: Trial, step: Step) -> Iterator[Any]:
+def _points(step: Step, trial: Trial) -> Iterator[Any]:
     with suppress(*FAILED, TypeError, np.linalg.LinAlgError), np.errstate(all="ignore"):
         floats = replace(trial, hypers={n: _float(v) for n, v in trial.hypers.items()})
         for done in run(step, floats, FLOAT):
-            yield done.env[Sym(name, True)]
+            yield done.env[Sym(step.point, True)]
+
+
+def _apart(ours: Any, theirs: Any) -> bool:
+    for left, right in zip(ours, theirs, strict=True):
+        gap = np.abs(np.asarray(left, float) - np.asarray(right, float))
+        if np.any(gap > CLOSE * (np.abs(left) + 1)):
+            return True
+    return False
 
 
 def _float(value: Any) -> Any:

@@ -33,15 +33,17 @@ from thetaprime.intervals import meet, of_range
 from thetaprime.ir import Step
 
 STEPS, MOST_CANDIDATES, MOST_CASES, QUICK = 3, 24, 24, 12
-PLACES = tuple(Fraction(v) for v in (1, 0, -1, 2))
+# The numbers that points and gradients of so many steps are made of.
+PLACES = {n: tuple(Fraction(v) for v in values)
+          for n, values in {1: (1, 0, -1, 2), 2: (1, 0, -1, 2), 3: (1, 0)}.items()}
 
 
 @dataclass(frozen=True)
 class Needed:
-    """Why a condition is needed: at this point and for these gradients the iterates differ after
-    ``step`` steps wherever it does not hold; one proof for each case of signs."""
+    """Why one of these conditions is needed: at this point and for these gradients the iterates
+    differ after ``step`` steps wherever none holds; one proof for each case of signs."""
 
-    condition: Relation
+    conditions: tuple[Relation, ...]
     point: Fraction
     gradients: tuple[Fraction, ...]
     step: int
@@ -50,7 +52,8 @@ class Needed:
     def text(self) -> str:
         """In words."""
         shown = ", ".join(str(g) for g in self.gradients)
-        return (f"`{condition_text(self.condition)}` is needed: from x = {self.point} with the "
+        told = " or ".join(f"`{condition_text(one)}`" for one in self.conditions)
+        return (f"{told} is needed: from x = {self.point} with the "
                 f"gradient{'s' if len(self.gradients) > 1 else ''} {shown} the iterates differ "
                 f"after step {self.step} for all other values")
 
@@ -116,22 +119,22 @@ def _from_factors(step: Step, apart: Difference) -> Iterator[Relation]:
 # That a condition is needed.
 
 
-def needed(pair: Pair, condition: Relation) -> Needed | None:
-    """``pair`` has all other conditions. None where no proof is found."""
-    for count in (1, 2):
-        for point, *gradients in product(PLACES, repeat=count + 1):
-            proofs = apart(pair, count, point, gradients, condition)
+def needed(pair: Pair, *conditions: Relation) -> Needed | None:
+    """One of these. ``pair`` has all other conditions. None where no proof is found."""
+    for count, places in PLACES.items():
+        for point, *gradients in product(places, repeat=count + 1):
+            proofs = apart(pair, count, point, gradients, conditions)
             if proofs is not None:
-                return Needed(condition, point, tuple(gradients), count, proofs)
+                return Needed(conditions, point, tuple(gradients), count, proofs)
     return None
 
 
 def apart(
     pair: Pair, count: int, point: Fraction, gradients: Sequence[Fraction],
-    without: Relation | None = None,
+    without: Sequence[Relation] = (),
 ) -> tuple[tuple[Proof, Algebra], ...] | None:
     """Proofs, one for each case of signs, that the iterates differ after the last of these steps
-    for all hyperparameters (those for which ``without`` does not hold); None where that is not
+    for all hyperparameters (those for which none of ``without`` holds); None where that is not
     shown."""
     found: list[tuple[Proof, Algebra]] = []
     try:
@@ -157,15 +160,19 @@ def apart(
     return None
 
 
-def _beyond(pair: Pair, algebra: Algebra, without: Relation | None) -> list[Algebra]:
-    """The cases h > v and h < v, as far as they can be."""
-    if without is None:
-        return [algebra]
-    one, other = (_side(pair.a, algebra, e) for e in (without.left, without.right))
-    poly = algebra.subtract(one, other).ratio.num
-    interval = algebra.interval(poly)
-    return [algebra.narrowed(poly, SIDES[side]) for side in (1, -1)
-            if not meet(interval, SIDES[side]).empty]
+def _beyond(pair: Pair, algebra: Algebra, without: Sequence[Relation]) -> list[Algebra]:
+    """The cases h > v and h < v of each, as far as they can be."""
+    cases = [algebra]
+    for relation in without:
+        found = []
+        for case in cases:
+            one, other = (_side(pair.a, case, e) for e in (relation.left, relation.right))
+            poly = case.subtract(one, other).ratio.num
+            interval = case.interval(poly)
+            found += [case.narrowed(poly, SIDES[side]) for side in (1, -1)
+                      if not meet(interval, SIDES[side]).empty]
+        cases = found
+    return cases
 
 
 def _side(step: Step, algebra: Algebra, expr: Expr) -> Value:
