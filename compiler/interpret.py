@@ -63,7 +63,7 @@ def hyperparameters(
         if any(isinstance(n, Sym) and n not in run.env for p in parts for n in walk(p)):
             pending.append(hyper)
         elif isinstance(default, tuple):
-            run.env[Sym(hyper.name)] = np.array([run.value(p) for p in default], numbers.dtype)
+            run.env[Sym(hyper.name)] = np.array([run.value(p)[()] for p in default], numbers.dtype)
         else:
             run.env[Sym(hyper.name)] = run.value(default)
     return run.env

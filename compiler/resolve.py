@@ -19,6 +19,7 @@ from thetaprime.source import Source, Span
 from thetaprime.syntax import (
     Answered,
     Arm,
+    AxisDecl,
     Binding,
     Cite,
     Claim,
@@ -247,6 +248,9 @@ def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
         raise SpecError(problems)
     for binding in (*by_place, *ref.bindings):
         is_hyper = binding.value in [Sym(n) for n in known]
+        if isinstance(binding.value, Apply) and binding.value.op == "list":
+            base = _listed(base, binding, source)
+            continue
         schedule = None if is_hyper else _schedule(binding, source, scope)
         if schedule is not None:
             base = scheduled(base, binding.name, schedule)
@@ -254,6 +258,27 @@ def _bound(base: Flat, ref: SpecRef, source: Source, scope: Scope) -> Flat:
         base = replace(base, bound={**base.bound, binding.name: binding.value},
                        bound_sources={**base.bound_sources, binding.name: source})
     return base
+
+
+def _listed(base: Flat, binding: Binding, source: Source) -> Flat:
+    """Another list gives the axis another length, so that it stays a hyperparameter, of another
+    default."""
+    axes = {part.item.name for part in base.parts if isinstance(part.item, AxisDecl)}
+    parts: list[Part] = []
+    for part in base.parts:
+        line = part.item
+        if not isinstance(line, HyperLine) or binding.name not in [i.name for i in line.items]:
+            parts.append(part)
+            continue
+        (own,) = (i for i in line.items if i.name == binding.name)
+        if own.type is None or own.type.base not in axes:
+            raise SpecError([report("stray-list", source, binding.value.span)])
+        rest = tuple(i for i in line.items if i is not own)
+        listed = replace(line, span=binding.span, items=(
+            replace(own, default=binding.value, span=binding.span),))
+        parts += [replace(part, item=replace(line, items=rest))] if rest else []
+        parts.append(Part(listed, source, part.inherited))
+    return replace(base, parts=tuple(parts))
 
 
 def _schedule(binding: Binding, source: Source, scope: Scope) -> Flat | None:

@@ -68,6 +68,13 @@ def test_the_same_rule_written_twice_is_equal() -> None:
     assert found.certificate
 
 
+@pytest.mark.parametrize("name", [
+    pytest.param(n, marks=[] if n in ("adamw", "aggmo") else pytest.mark.slow)
+    for n in tp.shipped()])
+def test_a_rule_is_equal_to_itself(name: str) -> None:
+    assert tp.compare(name, name).verdict == "equal"
+
+
 def test_states_may_mean_different_things() -> None:
     found = compared(INSIDE, OUTSIDE)
     assert found.verdict == "equal"

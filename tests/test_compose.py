@@ -41,6 +41,18 @@ def beside(folder: Path, **texts: str) -> tp.Optimizer:
     return tp.load(folder / f"{list(texts)[-1]}.opt")
 
 
+def test_a_list_given_by_with_gives_the_axis_its_length() -> None:
+    """x - lr*mean(v) with v = b*v + g along the lanes."""
+    spec = tp.load("AggMo with b = [0.5, 0.25]")
+    point, grad = [np.ones(3)], np.arange(3.0)
+    program = spec.to_numpy(lr=0.1)
+    state = program.init(point)
+    for _ in range(2):
+        state = program.step(point, [grad], state)
+    np.testing.assert_allclose(state["v"][0], [1.5*grad, 1.25*grad])
+    np.testing.assert_allclose(point[0], 1 - 0.1*grad - 0.1*1.375*grad)
+
+
 # The text of what is composed.
 
 

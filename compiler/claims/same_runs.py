@@ -71,7 +71,7 @@ def valued(step: Step, expr: Expr, given: Mapping[str, Any], t: int) -> Any:
     for numbers in (EXACT, precise()):
         with suppress(NotRational, TypeError):
             env = hyperparameters(step, given, t, numbers)
-            if isinstance(expr, Sym) and callable(env.get(expr)):
+            if isinstance(expr, Sym) and (callable(env.get(expr)) or np.ndim(env.get(expr))):
                 return env[expr]
             env[T] = numbers.array(t)
             run = Run(step, numbers, [], env, t)
