@@ -63,7 +63,8 @@ def hyperparameters(
         if any(isinstance(n, Sym) and n not in run.env for p in parts for n in walk(p)):
             pending.append(hyper)
         elif isinstance(default, tuple):
-            run.env[Sym(hyper.name)] = np.array([run.value(p)[()] for p in default], numbers.dtype)
+            values = [np.asarray(run.value(p))[()] for p in default]
+            run.env[Sym(hyper.name)] = np.array(values, numbers.dtype)
         else:
             run.env[Sym(hyper.name)] = run.value(default)
     return run.env

@@ -71,8 +71,9 @@ def valued(step: Step, expr: Expr, given: Mapping[str, Any], t: int) -> Any:
     for numbers in (EXACT, precise()):
         with suppress(NotRational, TypeError):
             env = hyperparameters(step, given, t, numbers)
-            if isinstance(expr, Sym) and (callable(env.get(expr)) or np.ndim(env.get(expr))):
-                return env[expr]
+            own = env.get(expr) if isinstance(expr, Sym) else None
+            if callable(own) or (isinstance(own, np.ndarray) and own.ndim):
+                return own
             env[T] = numbers.array(t)
             run = Run(step, numbers, [], env, t)
             return np.asarray(run.value(rewrite(expr, _scalar)))[()]
