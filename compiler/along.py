@@ -26,7 +26,7 @@ def along(expr: Apply, args: list[Any], lengths: Mapping[str, int]) -> Any:
 
 
 def _at(a: Any, place: int, index: Any) -> Any:
-    return np.take(a, int(index), axis=place)
+    return np.moveaxis(a, place, 0)[int(index), ...]
 
 
 def _put(a: Any, place: int, index: Any, value: Any) -> Any:

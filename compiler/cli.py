@@ -6,11 +6,9 @@ matplotlib are for `run` alone.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +17,17 @@ import click
 
 from thetaprime import cli_analyse
 from thetaprime.command_audit import audit
+from thetaprime.command_check import check
 from thetaprime.command_compare import compare
 from thetaprime.command_diff import diff
 from thetaprime.command_family import family
-from thetaprime.command_lock import lock, names_locked, unlike_lock
+from thetaprime.command_lock import lock
 from thetaprime.diagnostics import Diagnostic, SpecError, render
-from thetaprime.options import DTYPE, FILE, POSITIVE, sizes
+from thetaprime.options import CALL_WRONG, DTYPE, FILE, OUR_FAULT, POSITIVE, SPEC_WRONG
 
 if TYPE_CHECKING:
     from thetaprime.optimizer import Optimizer
 
-SPEC_WRONG, CALL_WRONG, OUR_FAULT = 1, 2, 70
 # What a shell reports for a program ended by Ctrl-C, and by a reader that has gone.
 INTERRUPTED, NOBODY_READS = 130, 141
 
@@ -77,6 +75,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(check)
 cli.add_command(compare)
 cli.add_command(diff)
 cli.add_command(family)
@@ -103,68 +102,6 @@ def list_specs() -> None:
         click.echo(f"{family or 'others'}/")
         for name, doc, cites in rows:
             click.echo(f"  {name.ljust(width)}  {doc}" + (f"  [{cites}]" if cites else ""))
-
-
-@cli.command()
-@click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("--explain", metavar="CODE",
-              help="Say what the message CODE is about, with an example.")
-@click.option("--dtype", "dtypes", type=DTYPE, multiple=True, default=("float32",),
-              help="Of the parameters: what its rounding loses. May be repeated.")
-@click.option("--gradients", type=sizes, default="1e-7..1e4", show_default=True,
-              metavar="LEAST..MOST", help="The sizes of gradients to look at.")
-@click.option("--size", type=POSITIVE, default=1.0, show_default=True, metavar="S",
-              help="The usual size of parameters.")
-@click.option("--claims/--no-claims", default=True, help="Prove or refute what specs claim.")
-@click.option("--proofs", is_flag=True, help="Print the proofs of claims.")
-@click.option("--locked", is_flag=True, help="Do they still mean what thetaprime.lock says?")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found for machines.")
-def check(
-    specs: Sequence[str], explain: str | None, dtypes: Sequence[str],
-    gradients: tuple[float, float], size: float, claims: bool, proofs: bool, locked: bool,
-    as_json: bool,
-) -> int:
-    """Check specs; without any, those of this folder, or else the shipped ones.
-
-    With --locked and no spec, those that are locked.
-    """
-    from thetaprime.arguments import CallError
-    from thetaprime.library import modules, shipped
-    from thetaprime.usage import claim_lines, explained, load_spec, render_error, verdict
-
-    if explain is not None:
-        click.echo(explained(explain))
-        return 0
-    names = list(specs) or (names_locked() if locked else sorted(map(str, Path().glob("*.opt"))))
-    names = names or [*shipped(), *(name for name in modules() if name not in shipped())]
-    wrong = unread = 0
-    found = []
-    for name in names:
-        try:
-            optimizer = load_spec(name)
-            report = optimizer.check(*dtypes, gradients=gradients, size=size, claims=claims)
-            if locked and report.ok:
-                report = replace(report, diagnostics=(
-                    *report.diagnostics, *unlike_lock(name, optimizer)))
-        except (CallError, OSError) as error:
-            click.echo(render_error(error), err=True)
-            unread += 1
-            continue
-        wrong += not report.ok
-        found.append(report.to_json())
-        if as_json:
-            continue
-        if report.diagnostics:
-            click.echo(f"{report}\n")
-        click.echo(f"{optimizer.source.name}: {verdict(report)}")
-        for line in claim_lines(report, len(names) == 1, proofs):
-            click.echo(line)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    elif len(names) > 1:
-        rest = f", {unread} not read" if unread else ""
-        click.echo(f"{len(names)} specs: {len(names) - wrong - unread} ok, {wrong} wrong{rest}")
-    return CALL_WRONG if unread else SPEC_WRONG if wrong else 0
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-SPEC_WRONG = 1
+from thetaprime.options import SPEC_WRONG
 
 
 @click.command()

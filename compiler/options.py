@@ -1,4 +1,4 @@
-"""The kinds of values that options of the command line take."""
+"""The kinds of values that options of the command line take, and what commands exit with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+SPEC_WRONG, CALL_WRONG, OUR_FAULT = 1, 2, 70
 FILE = click.Path(path_type=Path)
 POSITIVE = click.FloatRange(min=0, min_open=True)
 DTYPE = click.Choice(["float16", "bfloat16", "float32"])

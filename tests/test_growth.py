@@ -50,27 +50,27 @@ def calls(work: Callable[[], object]) -> int:
 
 
 def doubled(family: str, target: str, size: int) -> float:
-    """By what the work grows from specs of some equations to ones of twice as many, above that of
-    a short one."""
+    """What a hundred per cent more equations add, in what fifty per cent fewer take away: 2 where
+    work is in proportion to the equations but for a constant, 4 where it grows with the square."""
     def of(count: int) -> int:
         optimizer = tp.loads(FAMILIES[family](count))
         return calls(lambda: TARGETS[target](optimizer))
 
     of(11)  # what is made at first use
-    short, one, two = of(11), of(size), of(2*size)
-    return (two - short)/(one - short)
+    half, one, two = of(size//2), of(size), of(2*size)
+    return (two - one)/(one - half)
 
 
 @pytest.mark.parametrize("target", ["jax", "numpy", "numba"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_twice_the_equations_are_twice_the_work(family: str, target: str) -> None:
-    assert doubled(family, target, 100) < 2.3
+    assert doubled(family, target, 100) < 2.6
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_twice_the_equations_are_twice_the_work_of_a_check(family: str) -> None:
-    assert doubled(family, "check", 100) < 2.5
+    assert doubled(family, "check", 200) < 2.6
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.same_runs import valued
 from thetaprime.claims.symbolic import Symbolic
 from thetaprime.claims.written import Writer
-from thetaprime.compare.pairs import FAILED, Shown, condition_text, real
+from thetaprime.compare.pairs import FAILED, condition_text, real
+from thetaprime.compare.proving import Proof
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
 from thetaprime.intervals import of_range
 from thetaprime.render import spec_text
@@ -20,7 +21,7 @@ from thetaprime.render import spec_text
 TIMES = (1, 10, 100, 1000)
 
 
-def notes(a: str, b: str, shown: Shown, back: Shown | None) -> Iterator[str]:
+def notes(a: str, b: str, shown: Proof, back: Proof | None) -> Iterator[str]:
     """In which way the rules are equal all the same."""
     pair = shown.pair
     when = "".join(f" and {condition_text(one)}" for one in pair.when)
@@ -41,7 +42,7 @@ def notes(a: str, b: str, shown: Shown, back: Shown | None) -> Iterator[str]:
                 ": the rules have the same limit" if limit == Sym(name) else "")
 
 
-def _ratios(shown: Shown, name: str, expr: Expr) -> list[float]:
+def _ratios(shown: Proof, name: str, expr: Expr) -> list[float]:
     """The hyperparameter over its own default at some steps."""
     step = shown.pair.a
     own = step.hyper(name).default
@@ -52,13 +53,13 @@ def _ratios(shown: Shown, name: str, expr: Expr) -> list[float]:
     return []
 
 
-def _decays(shown: Shown) -> list[str]:
+def _decays(shown: Proof) -> list[str]:
     """The hyperparameters in [0, 1), whose powers vanish as t grows."""
     return [h.name for h in shown.pair.a.hypers if h.range is not None
             and h.range.low == Fraction(0) and h.range.high == Fraction(1)]
 
 
-def _limit(shown: Shown, expr: Expr) -> Expr | None:
+def _limit(shown: Proof, expr: Expr) -> Expr | None:
     """With b^t at 0 for every b in [0, 1)."""
     decays = {Sym(n) for n in _decays(shown)}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from thetaprime.compare import gaps
+from thetaprime.compare.alike import Alike, alike
 from thetaprime.compare.differing import term
 from thetaprime.compare.pairs import FAILED, Pair, Shown
 from thetaprime.compare.probe import Probe
@@ -14,10 +15,13 @@ from thetaprime.compare.verify import Rejected, verify
 # Exact runs before a proof is looked for, and beside one; proofs looked for in one way to be equal.
 QUICK, THOROUGH = 8, 60
 MOST_PROOFS = 4
+Proof = Shown | Alike
 
 
-def proved(pair: Pair) -> Shown | None:
+def proved(pair: Pair) -> Proof | None:
     """A proof that exact runs do not contradict, and that `verify` accepts."""
+    if alike(pair):
+        return Alike(pair)
     if not Probe(pair).passes({}):
         return None
     try:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any, Literal
 
 from thetaprime.claims.refute import Counterexample
+from thetaprime.compare.alike import Alike
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import Shown
 
@@ -54,7 +55,7 @@ class Comparison:
     counterexample: Apart | None = None
     points: int = 0
     seconds: float = 0.0
-    proof: Shown | Unrolled | None = field(default=None, compare=False, repr=False)
+    proof: Shown | Unrolled | Alike | None = field(default=None, compare=False, repr=False)
 
     @property
     def certificate(self) -> tuple[str, ...]:

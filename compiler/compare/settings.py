@@ -10,9 +10,17 @@ from thetaprime.claims.questions import Relation
 from thetaprime.compare import maps, where
 from thetaprime.compare.differing import counterexample, term
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import Pair, Shown, condition_text, equal, real, texts
+from thetaprime.compare.pairs import Pair, condition_text, equal, real, texts
 from thetaprime.compare.probe import Probe
-from thetaprime.compare.proving import MOST_PROOFS, QUICK, THOROUGH, differs, over_time, proved
+from thetaprime.compare.proving import (
+    MOST_PROOFS,
+    QUICK,
+    THOROUGH,
+    Proof,
+    differs,
+    over_time,
+    proved,
+)
 from thetaprime.compare.result import Comparison
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.ir import Hyper
@@ -36,7 +44,7 @@ def at_settings(
     theirs, ours = pair.missing(), [*pair.spare, *rests]
     if len(ours) + len(theirs) > MOST_SETTINGS or not (ours or theirs):
         return
-    found: list[tuple[dict[str, Expr], dict[str, Expr], Shown]] = []
+    found: list[tuple[dict[str, Expr], dict[str, Expr], Proof]] = []
     proofs = 0
     for own, given in islice(_choices_of_numbers(ours, theirs, rests), MOST_TRIED):
         if not (own or given) or any(o.items() <= own.items() for o, _, _ in found):
@@ -79,7 +87,7 @@ def resting(pair: Pair) -> list[Hyper]:
 
 def _settings(
     a: Operand, b: Operand, pair: Pair,
-    found: Sequence[tuple[dict[str, Expr], dict[str, Expr], Shown]],
+    found: Sequence[tuple[dict[str, Expr], dict[str, Expr], Proof]],
 ) -> Comparison:
     """The settings found: of hyperparameters that only one has, then the first is that of the
     other; or of both."""
@@ -142,9 +150,9 @@ def under_conditions(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]
         first_difference_step=apart.step if apart is not None else None)
 
 
-def _conditioned(pair: Pair) -> list[tuple[tuple[Relation, ...], Shown]]:
+def _conditioned(pair: Pair) -> list[tuple[tuple[Relation, ...], Proof]]:
     """Single conditions with a proof each; else two at once, the first that do."""
-    found: list[tuple[tuple[Relation, ...], Shown]] = []
+    found: list[tuple[tuple[Relation, ...], Proof]] = []
     for when in islice(where.conditions(pair), MOST_PROOFS):
         at = pair.assuming(*when)
         shown = proved(at) if at.agrees(THOROUGH) else None

@@ -24,6 +24,7 @@ from thetaprime.claims.recheck import Rechecked, recheck
 from thetaprime.claims.refute import same, sampled
 from thetaprime.claims.runs import run
 from thetaprime.claims.same_runs import rival_hypers
+from thetaprime.compare.alike import Alike
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import FAILED, Shown
 from thetaprime.expr import Sym
@@ -31,9 +32,9 @@ from thetaprime.expr import Sym
 RUNS = 6
 
 
-def verify(shown: Shown | Unrolled) -> Rechecked:
+def verify(shown: Shown | Unrolled | Alike) -> Rechecked:
     """Raises Rejected."""
-    if isinstance(shown, Unrolled):
+    if isinstance(shown, Unrolled | Alike):
         return Rechecked(shown.verify(), 0)
     pair = shown.pair
     _complete(shown)

@@ -9,10 +9,19 @@ from dataclasses import replace
 from itertools import combinations
 
 from thetaprime.compare import lti, maps, moving
+from thetaprime.compare.alike import Alike, alike
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import Pair, Shown, condition_text, equal, real, texts
-from thetaprime.compare.proving import MOST_PROOFS, QUICK, THOROUGH, differs, over_time, proved
+from thetaprime.compare.pairs import Pair, condition_text, equal, real, texts
+from thetaprime.compare.proving import (
+    MOST_PROOFS,
+    QUICK,
+    THOROUGH,
+    Proof,
+    differs,
+    over_time,
+    proved,
+)
 from thetaprime.compare.result import Answer, Comparison
 from thetaprime.compare.settings import at_settings
 from thetaprime.expr import Expr, Num, Sym, symbols
@@ -20,11 +29,12 @@ from thetaprime.ir import Hyper
 
 
 def identical(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
-    if not pair.agrees(QUICK):
+    if not (alike(pair) or pair.agrees(QUICK)):
         return
     shown = proved(pair)
     if shown is not None:
-        yield Comparison(a.text, b.text, "equal", proof=shown, notes=over_time(pair))
+        yield Comparison(a.text, b.text, "equal", proof=shown,
+                         notes=() if isinstance(shown, Alike) else over_time(pair))
 
 
 def linear(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
@@ -76,7 +86,7 @@ def mapped(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
         notes=over_time(found.pair))
 
 
-def _maps(pair: Pair) -> Iterator[Shown]:
+def _maps(pair: Pair) -> Iterator[Proof]:
     for unknown in _unknowns(pair):
         proofs = 0
         for found in _candidates(pair, unknown):
@@ -150,7 +160,7 @@ def over_steps(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
         return
 
 
-def _moving(pair: Pair) -> Shown | None:
+def _moving(pair: Pair) -> Proof | None:
     """One hyperparameter of b as a formula in t."""
     for hyper in sorted(real(pair.b), key=lambda h: h.name == "lr"):
         if hyper.type.kind == "int" or any(one.left == Sym(hyper.name) for one in pair.when):
