@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -91,10 +92,11 @@ def spread(name: str) -> str:
 
 
 def collectives(name: str) -> str:
-    """In a step on two vectors that are cut into eight."""
+    """In a step on two vectors that are cut into eight, with the loss that it may need."""
     tx = tp.load(name).to_jax()
     params = cut({n: jnp.ones(LENGTH) for n in ("a", "b")}, mesh(8))
-    found = counted(tx.update, params, tx.init(params), params)
+    update = partial(tx.update, value=jnp.ones(()))
+    found = counted(update, params, tx.init(params), params)
     return ",".join(f"{n}={c}" for n, c in sorted(found.items())) or "none"
 
 
