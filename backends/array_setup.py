@@ -61,7 +61,7 @@ def oracle(name: str, plan: Plan) -> Block:
     elif row.gives == "entry":
         answer = f'_answer(params, {call}, "{name}")'
     elif row.gives == "scalar" and not row.axis:
-        answer = f"dtype({call})"
+        answer = plan.writer.number(call)
     else:
         answer = f"np.asarray({call}, dtype)"
     arguments = [*words[:len(row.takes)], "batch", *which]

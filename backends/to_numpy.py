@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from thetaprime.backends import array_plan, to_array
+from thetaprime.backends import array_plan, to_array, to_cupy
 from thetaprime.backends.array_plan import works_on_arrays
 from thetaprime.backends.jax_names import python_names
 from thetaprime.backends.lanes import Lanes, lanes_of, start_body, unroll, unroll_body
@@ -55,8 +55,11 @@ def emit(step: Step, engine: Engine = "numpy") -> str:
     """The text of the module for ``step``; it needs numpy alone.
 
     With the engine "numba" the sweeps of a step are compiled loops, and it needs numba, but where
-    a rule works on whole arrays or draws random numbers: then it is the same text.
+    a rule works on whole arrays or draws random numbers: then it is the same text. With "cupy" it
+    works on CuPy arrays.
     """
+    if engine == "cupy":
+        return to_cupy.emit(step)
     if works_on_arrays(step):
         return to_array.emit(step)
     plan = _plan(flatten(step), engine)

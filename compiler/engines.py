@@ -13,7 +13,7 @@ from thetaprime.arguments import CallError
 from thetaprime.ir import Step
 
 Target = Literal["jax", "numpy"]
-Engine = Literal["numpy", "numba"]
+Engine = Literal["numpy", "numba", "cupy"]
 Fuse = Literal["flat"]
 
 
