@@ -29,7 +29,7 @@ import cupy as cp
 fuse = getattr(cp, "fuse", lambda function: function)"""
 
 _DTYPES = ("can_cast", "clongdouble", "errstate", "finfo", "float16", "float32", "float64",
-           "result_type", "uint16", "uint32")
+           "uint16", "uint32")
 _NUMBERS = tuple(row.array for row in OPS.values() if row.array)
 
 
