@@ -101,10 +101,10 @@ def _plan(step: Step, engine: Engine = "numpy") -> Plan:
     return Plan(step, lanes, update, start, evaluate, result, module, said)
 
 
-def parameter_names(step: Step) -> dict[str, str]:
+def parameter_names(step: Step, engine: Engine = "numpy") -> dict[str, str]:
     """The keyword of ``init`` and ``step`` for each hyperparameter: its name, but where Python or
     the text itself needs that one (``lambda_`` for lambda)."""
-    if works_on_arrays(step):
+    if works_on_arrays(step) or engine == "cupy":
         return array_plan.parameter_names(step)
     names = _plan(flatten(step)).module.names
     return {h.name: names[Sym(h.name)] for h in step.hypers if Sym(h.name) in names}

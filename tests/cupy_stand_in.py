@@ -13,6 +13,7 @@ had to wait for a value.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ class linalg:
 class cupy:
     """The module."""
 
-    __name__ = "cupy"
+    __name__, __spec__ = "cupy", ModuleSpec("cupy", None)
     inf, nan, pi, finfo, ndarray, linalg = np.inf, np.nan, np.pi, np.finfo, ndarray, linalg
     trace, diag, diagonal, triu, kron, outer, matmul = (
         _of_arrays(getattr(np, name), name)
