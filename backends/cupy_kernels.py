@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import TypeGuard
 
 from thetaprime.backends.array_plan import Plan
 from thetaprime.backends.array_walks import (
@@ -34,7 +35,7 @@ from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.scopes import free, outputs
 from thetaprime.types import LENGTH, Extent
 
-Plain = Equation | First | Draw
+EntryWise = Equation | First
 # What a number of the step may cost in each entry before it is computed once, in additions.
 CHEAP = 1
 
@@ -80,7 +81,7 @@ class Kernels:
                  for s, e in once.numbers.items() if not _local(e)]
         return [*setup, *function_lines(name, stage, lines, results, scene, held)]
 
-    def _held(self, body: Sequence[Plain], stage: Phase, after: set[Sym]) -> dict[Sym, Sym]:
+    def _held(self, body: Sequence[EntryWise], stage: Phase, after: set[Sym]) -> dict[Sym, Sym]:
         """New value -> the state (or point) in whose array it can be put at once, since nothing
         reads what that holds now: not after this kernel, and nothing else has that array."""
         stages: tuple[Segment, ...] = self.plan.update
@@ -102,7 +103,7 @@ class Kernels:
         return found
 
     def _kernel(
-        self, body: Sequence[Plain], held: dict[Sym, Sym], after: set[Sym], writer: CupyWriter
+        self, body: Sequence[EntryWise], held: dict[Sym, Sym], after: set[Sym], writer: CupyWriter
     ) -> list[str]:
         """The line that calls a new kernel."""
         name = "_kernel" if not self.texts else f"_kernel_{len(self.texts) + 1}"
@@ -135,9 +136,8 @@ class Once:
         self.done |= set(new)
         return [Equation(s, self.numbers[s]) for s in new]
 
-    def out_of(self, statement: Plain) -> Plain:
+    def out_of(self, statement: EntryWise) -> EntryWise:
         """The statement with such numbers by their names."""
-        assert isinstance(statement, Equation | First)
         return replace(statement, value=self._named(whole_steps(statement.value)))
 
     def _named(self, expr: Expr) -> Expr:
@@ -197,7 +197,7 @@ def _reduces(expr: Expr) -> bool:
     return isinstance(expr, Apply) and bool(expr.over) and expr.op in REDUCTIONS
 
 
-def _element_wise(statement: Statement) -> bool:
+def _element_wise(statement: Statement) -> TypeGuard[EntryWise]:
     """Whether a kernel can hold a statement: entries made of entries and numbers."""
     if not isinstance(statement, Equation | First):
         return False
@@ -221,9 +221,8 @@ def _read(body: Sequence[Statement]) -> list[Sym]:
         [st.target, STEP_COUNT] if isinstance(st, First) else []))]
 
 
-def _line(statement: Plain, writer: CupyWriter) -> str:
+def _line(statement: EntryWise, writer: CupyWriter) -> str:
     """The line of a statement inside of a kernel, where no value of the step is known."""
-    assert isinstance(statement, Equation | First)
     name, text = writer.name(statement.target), writer.show(statement.value)
     if isinstance(statement, First):
         return f"{name} = cp.where(count == 1, {text}, {name})"

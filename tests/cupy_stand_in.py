@@ -32,6 +32,20 @@ def device(value: Any) -> Any:
     raise TypeError(f"Unsupported type {type(value)}")
 
 
+def place(tree: Any) -> Any:
+    """A tree of NumPy arrays, on the device."""
+    if isinstance(tree, dict):
+        return {key: place(value) for key, value in tree.items()}
+    return ndarray(np.array(tree)) if isinstance(tree, (np.ndarray, np.generic)) else tree
+
+
+def back(tree: Any) -> Any:
+    """A tree of arrays on the device, as NumPy's."""
+    if isinstance(tree, dict):
+        return {key: back(value) for key, value in tree.items()}
+    return tree.on_device if isinstance(tree, ndarray) else tree
+
+
 def call(function: Callable[..., Any], name: str, *args: Any, **more: Any) -> Any:
     """Run a function of NumPy on the device."""
     made = function(*map(device, args), **more)
