@@ -107,12 +107,12 @@ class Kernels:
     ) -> list[str]:
         """The line that calls a new kernel."""
         name = "_kernel" if not self.texts else f"_kernel_{len(self.texts) + 1}"
-        own = dict.fromkeys(s.target for s in body if isinstance(s, Equation))
+        own = {s.target for s in body if isinstance(s, Equation)}
         read = dict.fromkeys([*(s for s in _read(body) if s not in own), *held.values()])
         arrays = [s for s in read if not of_model(s)]
         numbers = [s for s in read if of_model(s)]
         arguments = ", ".join(writer.name(s) for s in (*arrays, *numbers))
-        given = [s for s in own if s in after and s not in held]
+        given = [s for s in dict.fromkeys(s.target for s in body) if s in after and s not in held]
         inside = replace(writer, fused=True, like=arrays[0])
         lines = [_line(s, inside) for s in body]
         lines += [f"{writer.name(old)}[...] = {writer.name(new)}" for new, old in held.items()]

@@ -20,6 +20,7 @@ import numpy as np
 
 LOG: list[str] = []
 WAITS: list[str] = []
+_COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _NUMBERS = (bool, int, float, complex, np.generic)
 
 
@@ -119,6 +120,9 @@ class ndarray(Operators):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **more: Any) -> Any:
         known = UFUNCS.get(ufunc.__name__)
+        if ufunc.__name__ in _COMPARISONS:  # NumPy makes arrays of its own numbers there
+            inputs = tuple(i.item() if isinstance(i, np.ndarray) and not i.ndim else i
+                           for i in inputs)
         return NotImplemented if method != "__call__" or more or not known else known(*inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, more: Any) -> Any:
@@ -175,11 +179,10 @@ def _index(index: Any) -> Any:
 # Functions that can be fused.
 
 UFUNCS = {name: Ufunc(name) for name in (
-    "add", "subtract", "multiply", "divide", "power", "negative", "less", "less_equal", "greater",
-    "greater_equal", "equal", "not_equal", "bitwise_and", "bitwise_or", "bitwise_xor",
-    "left_shift", "right_shift", "absolute", "sign", "sqrt", "square", "exp", "log", "log2", "sin",
-    "cos", "tanh", "arctan", "arctan2", "floor", "ceil", "mod", "minimum", "maximum", "isfinite",
-    "isnan", "logical_and", "logical_or", "logical_not")}
+    *_COMPARISONS, "add", "subtract", "multiply", "divide", "power", "negative", "bitwise_and",
+    "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "absolute", "sign", "sqrt", "square",
+    "exp", "log", "log2", "sin", "cos", "tanh", "arctan", "arctan2", "floor", "ceil", "mod",
+    "minimum", "maximum", "isfinite", "isnan", "logical_and", "logical_or", "logical_not")}
 UFUNCS |= {"abs": UFUNCS["absolute"], "remainder": UFUNCS["mod"], "true_divide": UFUNCS["divide"]}
 
 
