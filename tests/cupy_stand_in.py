@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,7 @@ class ndarray(Operators):
     ndim = property(lambda self: self.on_device.ndim)
     size = property(lambda self: self.on_device.size)
     dtype = property(lambda self: self.on_device.dtype)
+    nbytes = property(lambda self: self.on_device.nbytes)
     T = property(lambda self: ndarray(self.on_device.T))
     real = property(lambda self: ndarray(self.on_device.real))
 
@@ -218,8 +220,15 @@ class linalg:
         return call(np.linalg.norm, "norm", _array(x), ord=ord)
 
 
+class _Stream:
+    def synchronize(self) -> None:
+        """Nothing is left to wait for."""
+
+
 class cupy:
     """The module."""
+
+    cuda = SimpleNamespace(get_current_stream=_Stream)
 
     __name__, __spec__ = "cupy", ModuleSpec("cupy", None)
     inf, nan, pi, finfo, ndarray, linalg = np.inf, np.nan, np.pi, np.finfo, ndarray, linalg
