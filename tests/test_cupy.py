@@ -48,6 +48,13 @@ def test_text(name: str, golden: Callable[[Path, str], None]) -> None:
     golden(FOLDER / f"{name}.cupy.txt", tp.load(name).code("numpy", engine="cupy"))
 
 
+def test_the_kernel_in_the_docs_is_the_one_that_is_made() -> None:
+    page = (FOLDER.parents[1] / "docs" / "numpy.md").read_text("utf-8")
+    kernel = page.partition("```python\n@fuse\n")[2].partition("```")[0]
+    assert kernel
+    assert f"@fuse\n{kernel}" in tp.load("adamw").code("numpy", engine="cupy")
+
+
 # What it computes.
 
 
