@@ -19,18 +19,17 @@ from thetaprime.backends.array_walks import (
     Scene,
     function_lines,
     results_of,
-    walked,
 )
 from thetaprime.backends.cupy_text import CupyWriter, of_model
 from thetaprime.backends.jax_align import typed, whole_steps
-from thetaprime.backends.jax_leaf import guard_of, leaf_lines
+from thetaprime.backends.jax_leaf import guard_of, leaf_lines, opposite
 from thetaprime.backends.jax_names import STEP_COUNT
 from thetaprime.backends.jax_regions import indented, returned
 from thetaprime.backends.jax_walks import reads_of
 from thetaprime.backends.phases import Phase, fresh_name, hoist, split
 from thetaprime.backends.segments import Segment
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
-from thetaprime.ir import Draw, Equation, First, Statement
+from thetaprime.ir import Draw, Equation, First, Statement, When
 from thetaprime.ops import OPS, REDUCTIONS
 from thetaprime.scopes import free, outputs
 from thetaprime.types import LENGTH, Extent
@@ -50,62 +49,34 @@ class Kernels:
     def walk(self, name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
         """How all tensors are gone through: as `walked`, with what works entry by entry in
         kernels."""
-        body = (*stage.leaves, *stage.partials)
-        if any(guard_of(s) is not None for s in body):
-            return walked(name, stage, later, scene)
-        writer = scene.writer
+        writer, results = scene.writer, results_of(stage, later)
         assert isinstance(writer, CupyWriter)
         names = dict(writer.names)
-        taken = {*names.values(), *(s.name for s in names)}
-        ready = _apart(hoist(body, _reduces, taken), taken)
-        parts = split(ready, lambda s: not _element_wise(s))
-        names |= {o: o.name for part in parts for s in part for o in outputs(s) if o not in names}
-        once = Once(taken)
-        results = results_of(stage, later)
-        lines: list[str] = []
-        held: dict[Sym, Sym] = {}
-        for place, part in enumerate(parts):
-            inner = [once.out_of(s) for s in part if _element_wise(s)]
-            rest = [s for s in part if not _element_wise(s)]
-            after = {*results, *(s for s in _read(rest))}
-            after |= {s for more in parts[place + 1:] for s in _read(more)}
-            now = replace(writer, names=names | {s: s.name for s in once.numbers})
-            if inner:
-                lines += leaf_lines(once.of_tensor(), now, regions=NUMPY)
-                here = self._held(inner, stage, after)
-                lines += self._kernel(inner, here, after, now)
-                names |= {new: names[old] for new, old in here.items()}
-                held |= here
-            lines += leaf_lines(rest, replace(now, names=names), after, NUMPY)
+        leaf = _Leaf(self, stage, results, writer, {*names.values(), *(s.name for s in names)})
+        regions = replace(NUMPY, part=leaf.part)
+        lines = leaf_lines((*stage.leaves, *stage.partials), writer, results, regions)
         setup = [f"{s.name} = {replace(writer, like=None).show(e)}"
-                 for s, e in once.numbers.items() if not _local(e)]
-        return [*setup, *function_lines(name, stage, lines, results, scene, held)]
+                 for s, e in leaf.numbers.items() if not _local(e)]
+        return [*setup, *function_lines(name, stage, lines, results, scene, leaf.held)]
 
-    def _held(self, body: Sequence[EntryWise], stage: Phase, after: set[Sym]) -> dict[Sym, Sym]:
-        """New value -> the state (or point) in whose array it can be put at once, since nothing
-        reads what that holds now: not after this kernel, and nothing else has that array."""
-        stages: tuple[Segment, ...] = self.plan.update
+    def kept(self, stage: Phase, guard: Expr | None) -> set[Sym]:
+        """The states (and the point) in whose arrays a kernel may put their next values at once:
+        no later phase reads what they hold, and they have no other name."""
+        stages = self.plan.update
         if stage not in stages or not all(isinstance(s, Phase) for s in stages):
-            return {}
-        read = after.union(self.plan.results)
+            return set()
+        read = set(self.plan.results)
         read |= {s for more in stages[stages.index(stage) + 1:] for s in reads_of(more)}
-        read |= {s for one in stages for s in _renamed(one)}
-        fixed = {s.name for s in self.plan.step.states
-                 if s.guard is not None or s.type.extent is not Extent.ENTRY or s.type.axes}
-        kept = {s.name for s in self.plan.step.states} - fixed | {self.plan.point.name}
-        first = {s.target for s in body if isinstance(s, First)}
-        found = {}
-        for statement in body:
-            new = statement.target
-            old = replace(new, prime=False)
-            if new.prime and new.name in kept and old not in read | first:
-                found[new] = old
-        return found
+        read |= {s for one in stages for s in _renamed(one, guard)}
+        states = {Sym(s.name) for s in self.plan.step.states if s.guard in (None, guard)
+                  and s.type.extent is Extent.ENTRY and not s.type.axes}
+        return {*states, self.plan.point} - read
 
-    def _kernel(
+    def call(
         self, body: Sequence[EntryWise], held: dict[Sym, Sym], after: set[Sym], writer: CupyWriter
-    ) -> list[str]:
-        """The line that calls a new kernel."""
+    ) -> str:
+        """The line that calls a new kernel, which gives what comes ``after`` it reads, or puts it
+        where it is ``held``."""
         name = "_kernel" if not self.texts else f"_kernel_{len(self.texts) + 1}"
         own = {s.target for s in body if isinstance(s, Equation)}
         read = dict.fromkeys([*(s for s in _read(body) if s not in own), *held.values()])
@@ -119,25 +90,61 @@ class Kernels:
         made = [writer.name(s) for s in given]
         text = returned(lines, made) if given else lines
         self.texts.append(["@fuse", f"def {name}({arguments}):", *indented(text)])
-        return [f"{', '.join(made)}{' = ' * bool(made)}{name}({arguments})"]
+        return f"{', '.join(made)}{' = ' * bool(made)}{name}({arguments})"
 
 
 @dataclass
-class Once:
-    """What is computed once for all entries: numbers that kernels read."""
+class _Leaf:
+    """The function of one tensor while its parts are written. ``numbers`` are computed once for
+    all entries, ``held`` the results that stand in the arrays of others."""
 
+    kernels: Kernels
+    stage: Phase
+    results: list[Sym]
+    writer: CupyWriter
     taken: set[str]
     numbers: dict[Sym, Expr] = field(default_factory=dict)
-    done: set[Sym] = field(default_factory=set)
+    held: dict[Sym, Sym] = field(default_factory=dict)
 
-    def of_tensor(self) -> list[Equation]:
-        """Those that a tensor tells itself, by its lengths, as far as they are new."""
-        new = [s for s, e in self.numbers.items() if _local(e) and s not in self.done]
-        self.done |= set(new)
-        return [Equation(s, self.numbers[s]) for s in new]
+    def part(self, body: list[Statement], later: list[Statement]) -> list[str]:
+        """The lines of the statements under one guard."""
+        guard = guard_of(body[0])
+        bare = [s if isinstance(s, When) else replace(s, guard=None) for s in body]
+        ready = _apart(hoist(bare, _reduces, self.taken), self.taken)
+        parts = split(ready, lambda s: not _element_wise(s))
+        names = dict(self.writer.names)
+        names |= {new: names[old] for new, old in self.held.items()}
+        names |= {o: o.name for part in parts for s in part for o in outputs(s) if o not in names}
+        later = [s for s in later if guard is None or guard_of(s) is None
+                 or not opposite(guard, guard_of(s))]
+        kept, known, lines = self.kernels.kept(self.stage, guard), set[Sym](), list[str]()
+        for place, part in enumerate(parts):
+            inner = [self._named_in(s) for s in part if _element_wise(s)]
+            rest = [s for s in part if not _element_wise(s)]
+            more = [*rest, *(s for p in parts[place + 1:] for s in p), *later]
+            after = {*self.results, *_read(more)}
+            now = replace(self.writer, names=names | {s: s.name for s in self.numbers})
+            held = _held(inner, kept - after)
+            if sum(map(_operations, inner)) > 1 or held:
+                own = {s: e for s, e in self.numbers.items() if _local(e) and s not in known
+                       and s in _read(inner)}
+                known |= own.keys()
+                lines += [f"{s.name} = {now.show(e)}" for s, e in own.items()]
+                lines.append(self.kernels.call(inner, held, after, now))
+                if guard is None:
+                    names |= {new: names[old] for new, old in held.items()}
+                    self.held |= held
+                elif held:
+                    left, right = (", ".join(map(now.name, side))
+                                   for side in (held, held.values()))
+                    lines.append(f"{left} = {right}")
+            elif inner:  # a kernel by itself
+                rest = [*(s for s in part if _element_wise(s)), *rest]
+            lines += leaf_lines(rest, replace(now, names=names), after, NUMPY, nested=True)
+        return lines
 
-    def out_of(self, statement: EntryWise) -> EntryWise:
-        """The statement with such numbers by their names."""
+    def _named_in(self, statement: EntryWise) -> EntryWise:
+        """The statement with numbers that are computed once by their names."""
         return replace(statement, value=self._named(whole_steps(statement.value)))
 
     def _named(self, expr: Expr) -> Expr:
@@ -174,17 +181,32 @@ def _apart(body: Sequence[Statement], taken: set[str]) -> tuple[Statement, ...]:
     return tuple(found)
 
 
-def _renamed(stage: Segment) -> set[Sym]:
-    """What a phase may give another name to, so that its array goes by both."""
+def _operations(statement: EntryWise) -> int:
+    first = isinstance(statement, First)
+    return first + sum(isinstance(n, Apply) for n in walk(statement.value))
+
+
+def _held(body: Sequence[EntryWise], kept: set[Sym]) -> dict[Sym, Sym]:
+    """New value -> that in whose array it can be put, of those in ``kept``."""
+    first = {s.target for s in body if isinstance(s, First)}
+    old = {s.target: replace(s.target, prime=False) for s in body if s.target.prime}
+    return {new: o for new, o in old.items() if o in kept - first}
+
+
+def _renamed(stage: Segment, guard: Expr | None) -> set[Sym]:
+    """What a phase may give another name to, so that its array goes by both, in tensors for which
+    a guard holds."""
     assert isinstance(stage, Phase)
     found: set[Sym] = set()
     for statement in (*stage.leaves, *stage.partials):
+        other = guard_of(statement)
         match statement:
             case Draw() | Equation(_, Num()):
                 continue
             case Equation(_, Apply(op)) if op in OPS or op in REDUCTIONS:
                 continue
-        found |= set(free(statement))
+        if guard is None or other is None or not opposite(guard, other):
+            found |= set(free(statement))
     return found
 
 
