@@ -115,8 +115,7 @@ class _Leaf:
         names = dict(self.writer.names)
         names |= {new: names[old] for new, old in self.held.items()}
         names |= {o: o.name for part in parts for s in part for o in outputs(s) if o not in names}
-        later = [s for s in later if guard is None or guard_of(s) is None
-                 or not opposite(guard, guard_of(s))]
+        later = [s for s in later if not _excludes(guard, guard_of(s))]
         kept, known, lines = self.kernels.kept(self.stage, guard), set[Sym](), list[str]()
         for place, part in enumerate(parts):
             inner = [self._named_in(s) for s in part if _element_wise(s)]
@@ -199,15 +198,19 @@ def _renamed(stage: Segment, guard: Expr | None) -> set[Sym]:
     assert isinstance(stage, Phase)
     found: set[Sym] = set()
     for statement in (*stage.leaves, *stage.partials):
-        other = guard_of(statement)
         match statement:
             case Draw() | Equation(_, Num()):
                 continue
             case Equation(_, Apply(op)) if op in OPS or op in REDUCTIONS:
                 continue
-        if guard is None or other is None or not opposite(guard, other):
+        if not _excludes(guard, guard_of(statement)):
             found |= set(free(statement))
     return found
+
+
+def _excludes(one: Expr | None, other: Expr | None) -> bool:
+    """Whether no tensor is under both guards."""
+    return one is not None and other is not None and opposite(one, other)
 
 
 def _local(expr: Expr) -> bool:

@@ -76,6 +76,15 @@ def test_all_that_a_spec_can_say(name: str) -> None:
             run_interpreter(ARRAYS[name]))
 
 
+@pytest.mark.parametrize("made", [
+    'route(rank == 2 and not path ~ "*ke*" -> Muon(lr = 0.02), otherwise -> AdamW)',
+    'Lookahead(SAM(route(rank == 2 -> Muon(lr = 0.02), otherwise -> AdamW)))',
+    "AdamW on clip_norm(1.0)"])
+def test_optimizers_made_of_others(made: str) -> None:
+    spec = f"optimizer Mine = {made}\n"
+    compare(run_numpy(spec, engine="cupy", place=place, back=back), run_interpreter(spec))
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_operations_on_matrices(name: str) -> None:
     program = tp.loads(f"{HEAD}{TABLE[name][0]}  X' = U\n").to_numpy(engine="cupy")
