@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from typing import TypeGuard
 
@@ -25,7 +26,7 @@ from thetaprime.backends.jax_align import typed, whole_steps
 from thetaprime.backends.jax_leaf import guard_of, leaf_lines, opposite
 from thetaprime.backends.jax_names import STEP_COUNT
 from thetaprime.backends.jax_regions import indented, returned
-from thetaprime.backends.jax_walks import reads_of
+from thetaprime.backends.jax_walks import last_reads
 from thetaprime.backends.phases import Phase, fresh_name, hoist, split
 from thetaprime.backends.segments import Segment
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
@@ -45,6 +46,7 @@ class Kernels:
 
     plan: Plan
     texts: list[list[str]] = field(default_factory=list)
+    _names: dict[Expr | None, set[Sym]] = field(default_factory=dict)
 
     def walk(self, name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
         """How all tensors are gone through: as `walked`, with what works entry by entry in
@@ -62,15 +64,31 @@ class Kernels:
     def kept(self, stage: Phase, guard: Expr | None) -> set[Sym]:
         """The states (and the point) in whose arrays a kernel may put their next values at once:
         no later phase reads what they hold, and they have no other name."""
-        stages = self.plan.update
-        if stage not in stages or not all(isinstance(s, Phase) for s in stages):
+        place = next((i for i, s in enumerate(self.plan.update) if s is stage), None)
+        if place is None or not self._only_gradients:
             return set()
-        read = set(self.plan.results)
-        read |= {s for more in stages[stages.index(stage) + 1:] for s in reads_of(more)}
-        read |= {s for one in stages for s in _renamed(one, guard)}
         states = {Sym(s.name) for s in self.plan.step.states if s.guard in (None, guard)
                   and s.type.extent is Extent.ENTRY and not s.type.axes}
-        return {*states, self.plan.point} - read
+        return {s for s in (*states, self.plan.point)
+                if self._last.get(s, 0) <= place and s not in self._renamed(guard)}
+
+    @cached_property
+    def _only_gradients(self) -> bool:
+        """Whether all is computed from gradients, in one phase after another."""
+        return all(isinstance(s, Phase) for s in self.plan.update)
+
+    @cached_property
+    def _last(self) -> dict[Sym, int]:
+        """The last phase that reads a symbol; what a step leaves is read after all of them."""
+        last = last_reads(self.plan.update)
+        return last | dict.fromkeys(self.plan.results, len(self.plan.update))
+
+    def _renamed(self, guard: Expr | None) -> set[Sym]:
+        """What a phase may give another name to, so that its array goes by both, in tensors for
+        which a guard holds."""
+        if guard not in self._names:
+            self._names[guard] = {s for stage in self.plan.update for s in _renamed(stage, guard)}
+        return self._names[guard]
 
     def call(
         self, body: Sequence[EntryWise], held: dict[Sym, Sym], after: set[Sym], writer: CupyWriter
@@ -193,8 +211,7 @@ def _held(body: Sequence[EntryWise], kept: set[Sym]) -> dict[Sym, Sym]:
 
 
 def _renamed(stage: Segment, guard: Expr | None) -> set[Sym]:
-    """What a phase may give another name to, so that its array goes by both, in tensors for which
-    a guard holds."""
+    """What one phase may give another name to."""
     assert isinstance(stage, Phase)
     found: set[Sym] = set()
     for statement in (*stage.leaves, *stage.partials):
