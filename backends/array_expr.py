@@ -31,6 +31,10 @@ class ArrayWriter(Writer):
     def fact(self, expr: Expr, least: int = 0) -> str:
         return numpy_text(super().fact(expr, least))
 
+    def number(self, text: str) -> str:
+        """A number of the model of what the caller gives."""
+        return f"dtype({text})"
+
     def statement(self, statement: Plain) -> list[str]:
         if isinstance(statement, First):
             name = self.name(statement.target)

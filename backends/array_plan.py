@@ -97,7 +97,7 @@ def _beyond(node: Expr, plain: set[str]) -> bool:
         node.op not in REDUCTIONS and node.op not in OPS)
 
 
-def make_plan(step: Step) -> Plan:
+def make_plan(step: Step, kind: type[ArrayWriter] = ArrayWriter) -> Plan:
     step = flatten(step, keep=lambda _: True)
     evaluate: tuple[Segment, ...] = ()
     result = Sym("result", True, PER_ENTRY)
@@ -117,7 +117,7 @@ def make_plan(step: Step) -> Plan:
                for a in step.axes if isinstance(a.length, int) or Sym(a.length) in names}
     lengths[PARAMS] = ENTRIES
     named = frozenset(a.name for a in step.axes)
-    writer = ArrayWriter(names, lengths, named=named, views=step.views)
+    writer = kind(names, lengths, named=named, views=step.views)
     return Plan(step, writer, update.segments, update.results, start, evaluate, asks_more(step))
 
 

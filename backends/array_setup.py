@@ -26,10 +26,13 @@ Block = tuple[str, list[str]]
 
 def needed_of(setup: Sequence[Block], lines: list[str]) -> list[str]:
     """The lines after those blocks of a setup that they read."""
+    read = words(lines)
+    taken: list[list[str]] = []
     for defines, block in reversed(setup):
-        if not defines or defines in words(lines):
-            lines = [*block, *lines]
-    return lines
+        if not defines or defines in read:
+            taken.append(block)
+            read |= words(block)
+    return [*(line for block in reversed(taken) for line in block), *lines]
 
 
 def entered(plan: Plan) -> list[Block]:
@@ -61,7 +64,7 @@ def oracle(name: str, plan: Plan) -> Block:
     elif row.gives == "entry":
         answer = f'_answer(params, {call}, "{name}")'
     elif row.gives == "scalar" and not row.axis:
-        answer = f"dtype({call})"
+        answer = plan.writer.number(call)
     else:
         answer = f"np.asarray({call}, dtype)"
     arguments = [*words[:len(row.takes)], "batch", *which]

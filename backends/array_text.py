@@ -5,10 +5,9 @@ A helper is emitted only where the code or another helper calls it.
 
 from __future__ import annotations
 
-import re
-
 from thetaprime.backends import draws
 from thetaprime.backends.array_expr import numpy_text
+from thetaprime.backends.helpers import called
 from thetaprime.backends.jax_matrices import HELPERS as MATRICES
 from thetaprime.backends.jax_text import helpers_for as jax_helpers
 from thetaprime.backends.numpy_text import WALK
@@ -225,12 +224,13 @@ def _unflatten(tree, function):
 ''',
     "_write": '''
 def _write(leaves, **columns):
-    """Store new values in the arrays of the leaves.
+    """Store new values in the arrays of the leaves, where they do not stand already.
 
     All of a tensor are copied first, since one may be a view of an array that another goes to.
     """
     for leaf, *row in zip(leaves, *columns.values(), strict=True):
-        for name, new in zip(columns, [_copied(new) for new in row], strict=True):
+        pairs = zip(columns, row, strict=True)
+        for name, new in [(n, _copied(a)) for n, a in pairs if a is not leaf[n]]:
             _store(leaf[name], new)
 ''',
     "_copied": '''
@@ -280,13 +280,10 @@ def _require(problem):
 def helpers_for(code: str, turns: bool) -> list[str]:
     """The texts of the helpers that ``code`` calls, and of those that they call, in order;
     ``turns``: draws stand in loops."""
+    return called(known(turns), code)
+
+
+def known(turns: bool) -> dict[str, str]:
+    """Name -> text of every helper."""
     recipe = draws.helpers("np", turns)
-    known = {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}
-    wanted: set[str] = set()
-    todo = [code]
-    while todo:
-        found = set(re.findall(r"\b_[a-z_0-9]+(?=\()", todo.pop()))
-        called = {"_walk" if name == "_keys" else name for name in found} & known.keys() - wanted
-        wanted |= called
-        todo += [known[name] for name in called]
-    return [text.strip("\n") for name, text in known.items() if name in wanted]
+    return {**_HELPERS, **{name: f"\n{text}\n" for name, text in recipe.items()}}

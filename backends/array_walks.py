@@ -4,8 +4,9 @@ them questions to the problem, `for` loops and `if` blocks."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from thetaprime.backends.array_expr import ArrayWriter
 from thetaprime.backends.jax_align import typed
@@ -27,11 +28,17 @@ _COMBINE = {"add": "_sum", "max": "_max", "min": "_min", "and": "_all", "or": "_
 class Scene:
     """What the lines are written for: ``lists`` are the places, one after another, of the symbols
     that stand for one array of each tensor, the one in whose shape they all are first;
-    ``several``: the step sees several batches."""
+    ``several``: the step sees several batches; ``walk`` writes how the tensors are gone through."""
 
     writer: ArrayWriter
     lists: Mapping[Sym, int]
     several: bool = False
+    walk: Walk = field(default_factory=lambda: walked)
+
+
+# The lines of a walk: from the name of its function, the phase, and the symbols that later
+# segments read.
+Walk = Callable[[str, Phase, set[Sym], Scene], list[str]]
 
 
 def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> list[str]:
@@ -48,7 +55,7 @@ def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> lis
                 lines += leaf_lines(scalars, replace(scene.writer, like=None), regions=NUMPY)
                 if stage in busy:
                     name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
-                    lines += _walk(name, stage, later, now)
+                    lines += scene.walk(name, stage, later, now)
             case Ask():
                 lines.append(_ask(stage, scene))
             case Choice(condition, made, then, otherwise):
@@ -160,21 +167,35 @@ def _leaf_choice(
 NUMPY = Regions(_leaf_loop, _leaf_choice)
 
 
-def _walk(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
+def walked(name: str, stage: Phase, later: set[Sym], scene: Scene) -> list[str]:
     """The function of one tensor, its call for all of them, and what they contribute together."""
-    writer = scene.writer
-    inner = (*stage.leaves, *stage.partials)
+    inner, results = (*stage.leaves, *stage.partials), results_of(stage, later)
+    return function_lines(name, stage, leaf_lines(inner, scene.writer, results, NUMPY), results,
+                          scene)
+
+
+def results_of(stage: Phase, later: set[Sym]) -> list[Sym]:
+    """What the function of one tensor returns."""
     own = dict.fromkeys(o for s in stage.leaves for o in outputs(s))
-    results = [*(p.target for p in stage.partials), *(s for s in own if s in later)]
-    body = leaf_lines(inner, writer, results, NUMPY)
-    read = {s for s in _read(inner) if s in scene.lists}
+    return [*(p.target for p in stage.partials), *(s for s in own if s in later)]
+
+
+def function_lines(
+    name: str, stage: Phase, body: list[str], results: Sequence[Sym], scene: Scene,
+    held: Mapping[Sym, Sym] = MappingProxyType({}),
+) -> list[str]:
+    """The function of one tensor around its body, and its call for all of them; ``held``: the
+    results that stand in arrays which it got, and those."""
+    writer = scene.writer
+    read = {s for s in _read((*stage.leaves, *stage.partials)) if s in scene.lists}
+    read |= set(held.values())
     text = "\n".join(body)
     assert writer.like is not None
     if not read or _names(writer.name(writer.like), text):
         read.add(writer.like)
     arguments = [writer.name(s) for s in sorted(read, key=scene.lists.__getitem__)]
     arguments += [word for word in ("index", "path") if _names(word, text)]
-    lines = returned(body, [writer.name(s) for s in results])
+    lines = returned(body, [writer.name(held.get(s, s)) for s in results])
     return ["", f"def {name}({', '.join(arguments)}):", *indented(lines), "",
             *_called(f"map({', '.join([name, *arguments])})", results, stage.partials, writer)]
 

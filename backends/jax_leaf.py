@@ -24,10 +24,12 @@ from thetaprime.types import REST, Extent
 
 @dataclass(frozen=True)
 class Regions:
-    """How a target writes a loop and a block of which one side runs."""
+    """How a target writes a loop and a block of which one side runs; ``part``, where it has its own
+    way, all statements under one guard, before others that come later."""
 
     loop: Callable[..., list[str]]
     choice: Callable[..., list[str]]
+    part: Callable[[list[Statement], list[Statement]], list[str]] | None = None
 
 
 JAX = Regions(loop_lines, choice_lines)
@@ -46,26 +48,37 @@ def leaf_lines(
     before: Expr | None = None
     for guard, group in groupby(enumerate(pieces), key=lambda row: guard_of(row[1])):
         part = list(group)
-        inner = []
-        done: set[Sym] = set()
-        for place, s in part:
-            several = results_of(s, (other for _, other in part))
-            if several is None:
-                read = {o for o in outputs(s) if last.get(o, -1) > place}
-                inner += _lines(s, writer, read, regions)
-            elif not done & set(outputs(s)):
-                inner.append(writer.several(several))
-                done |= {e.target for e in several if e is not None}
+        if regions.part is None:
+            inner = _part_lines(part, last, writer, regions)
+        else:
+            inner = regions.part([s for _, s in part], pieces[part[-1][0] + 1:])
         if not nested and writer.like is not None:
             inner = [*view_lines((s for _, s in part), inner, writer), *inner]
         if guard is None:
             lines += inner
-        elif before is not None and _opposite(before, guard):
+        elif before is not None and opposite(before, guard):
             lines += ["else:", *indented(inner)]
             guard = None  # the chain ends here
         else:
             lines += [f"if {writer.fact(guard)}:", *indented(inner)]
         before = guard
+    return lines
+
+
+def _part_lines(
+    part: list[tuple[int, Statement]], last: Mapping[Sym, int], writer: Writer, regions: Regions
+) -> list[str]:
+    """The lines of statements, each at its place; a symbol is read ``last`` at another one."""
+    lines: list[str] = []
+    done: set[Sym] = set()
+    for place, s in part:
+        several = results_of(s, (other for _, other in part))
+        if several is None:
+            read = {o for o in outputs(s) if last.get(o, -1) > place}
+            lines += _lines(s, writer, read, regions)
+        elif not done & set(outputs(s)):
+            lines.append(writer.several(several))
+            done |= {e.target for e in several if e is not None}
     return lines
 
 
@@ -162,8 +175,8 @@ def _together(body: list[Statement]) -> list[Statement]:
             rest.append(statement)
             blocked |= set(outputs(statement))
             ready += [own] if free_to_move else []
-        opposite = (g for g in ready if guard is not None and g is not None and _opposite(guard, g))
-        guard = next(opposite, guard_of(rest[0]) if rest else None)
+        other = (g for g in ready if guard is not None and g is not None and opposite(guard, g))
+        guard = next(other, guard_of(rest[0]) if rest else None)
         todo = rest
     return done
 
@@ -181,10 +194,11 @@ def _left_out(pieces: list[Statement], wanted: set[Sym]) -> list[Sym]:
 def _complete(guards: list[Expr | None]) -> bool:
     known = [g for g in guards if g is not None]
     return len(known) < len(guards) or any(
-        _opposite(a, b) for i, a in enumerate(known) for b in known[i + 1:])
+        opposite(a, b) for i, a in enumerate(known) for b in known[i + 1:])
 
 
-def _opposite(one: Expr, other: Expr) -> bool:
+def opposite(one: Expr, other: Expr) -> bool:
+    """Whether one guard says that the other does not hold."""
     return Apply("not", (one,)) == other or Apply("not", (other,)) == one
 
 

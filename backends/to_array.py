@@ -26,7 +26,7 @@ from thetaprime.backends.array_setup import (
     varying,
 )
 from thetaprime.backends.array_text import helpers_for
-from thetaprime.backends.array_walks import Scene, walks
+from thetaprime.backends.array_walks import Scene, Walk, walked, walks
 from thetaprime.backends.jax_matrices import fit_lines
 from thetaprime.backends.jax_regions import indented
 from thetaprime.backends.jax_walks import places_of
@@ -43,17 +43,34 @@ from thetaprime.types import PER_ENTRY, Extent
 def emit(step: Step) -> str:
     """The text of the module for ``step``; it needs numpy alone."""
     plan = make_plan(step)
-    functions = [_init(plan), _step(plan)]
-    if plan.evaluate:
-        functions.append(_evaluate(plan))
-    code = "\n\n\n".join("\n".join(fold_lines(lines)) for lines in functions)
-    turns = any(isinstance(s, Draw) for loop in statements(plan.step.body)
-                if isinstance(loop, Loop) for s in statements(loop.body))
-    helpers = helpers_for(code, turns)
+    code = joined(functions(plan))
+    return module(plan, code, helpers_for(code, in_turns(plan)), "import numpy as np")
+
+
+def functions(plan: Plan, walk: Walk = walked) -> list[list[str]]:
+    """The lines of the functions of a module, in which ``walk`` writes how tensors are gone
+    through."""
+    found = [_init(plan), _step(plan, walk)]
+    return [*found, _evaluate(plan, walk)] if plan.evaluate else found
+
+
+def joined(parts: Sequence[list[str]]) -> str:
+    """The text of functions."""
+    return "\n\n\n".join("\n".join(fold_lines(lines)) for lines in parts)
+
+
+def in_turns(plan: Plan) -> bool:
+    """Whether draws stand in loops."""
+    return any(isinstance(s, Draw) for loop in statements(plan.step.body)
+               if isinstance(loop, Loop) for s in statements(loop.body))
+
+
+def module(plan: Plan, code: str, helpers: list[str], imports: str) -> str:
+    """The whole module around its code."""
     standard = ["import math"] * any("math." in text for text in (code, *helpers))
     standard += ["from fnmatch import fnmatchcase"] * ("fnmatchcase(" in code)
     top = [f'"""{docstring(plan.step)}"""', *(["\n".join(standard)] if standard else []),
-           "import numpy as np", "\n".join(_head(plan))]
+           imports, "\n".join(_head(plan))]
     return "\n\n\n".join(["\n\n".join(top), code, *helpers]) + "\n"
 
 
@@ -90,11 +107,11 @@ def _init(plan: Plan) -> list[str]:
     return _function(plan, head, before, columns(plan, [plan.point]), body)
 
 
-def _step(plan: Plan) -> list[str]:
+def _step(plan: Plan, walk: Walk) -> list[str]:
     step, names = plan.step, plan.writer.names
     gradient = Sym(step.gradient, type=PER_ENTRY)
     lists = [plan.point, gradient, *varying(step)]
-    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists), plan.several)
+    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists), plan.several, walk)
     body = walks(plan.update, plan.results, scene)
     point, *after = (names[s] for s in plan.results)
     changing = [s for s in step.states if not s.constant]
@@ -113,7 +130,7 @@ def _step(plan: Plan) -> list[str]:
         setup += [(names[gradient], [f"{names[gradient]} = grad{at}"]),
                   ("value", [f"value = loss{at}"])]
     else:
-        setup.append(("value", ["value = dtype(value)"]))
+        setup.append(("value", [f"value = {plan.writer.number('value')}"]))
     first = ["params", *(["state", "batch", "problem"] if plan.asks else ["grads", "state"])]
     head = _Head("step", first, _step_doc(plan), "count - 1")
     return _function(plan, head, before, setup, body)
@@ -135,9 +152,9 @@ def _step_doc(plan: Plan) -> list[str]:
     return [*lines, '"""']
 
 
-def _evaluate(plan: Plan) -> list[str]:
+def _evaluate(plan: Plan, walk: Walk) -> list[str]:
     lists = (plan.point, *varying(plan.step))
-    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists))
+    scene = Scene(replace(plan.writer, like=plan.point), places_of(lists), walk=walk)
     body = walks(plan.evaluate, [plan.result], scene)
     body.append("return _tree(params, result)")
     before = [("leaves", ["leaves = _leaves(params, None, state, writes=False)"]), ENTRIES_BLOCK,

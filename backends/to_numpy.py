@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from thetaprime.backends import array_plan, to_array
+from thetaprime.backends import array_plan, to_array, to_cupy
 from thetaprime.backends.array_plan import works_on_arrays
 from thetaprime.backends.jax_names import python_names
 from thetaprime.backends.lanes import Lanes, lanes_of, start_body, unroll, unroll_body
@@ -55,8 +55,11 @@ def emit(step: Step, engine: Engine = "numpy") -> str:
     """The text of the module for ``step``; it needs numpy alone.
 
     With the engine "numba" the sweeps of a step are compiled loops, and it needs numba, but where
-    a rule works on whole arrays or draws random numbers: then it is the same text.
+    a rule works on whole arrays or draws random numbers: then it is the same text. With "cupy" it
+    works on CuPy arrays.
     """
+    if engine == "cupy":
+        return to_cupy.emit(step)
     if works_on_arrays(step):
         return to_array.emit(step)
     plan = _plan(flatten(step), engine)
@@ -98,10 +101,10 @@ def _plan(step: Step, engine: Engine = "numpy") -> Plan:
     return Plan(step, lanes, update, start, evaluate, result, module, said)
 
 
-def parameter_names(step: Step) -> dict[str, str]:
+def parameter_names(step: Step, engine: Engine = "numpy") -> dict[str, str]:
     """The keyword of ``init`` and ``step`` for each hyperparameter: its name, but where Python or
     the text itself needs that one (``lambda_`` for lambda)."""
-    if works_on_arrays(step):
+    if works_on_arrays(step) or engine == "cupy":
         return array_plan.parameter_names(step)
     names = _plan(flatten(step)).module.names
     return {h.name: names[Sym(h.name)] for h in step.hypers if Sym(h.name) in names}

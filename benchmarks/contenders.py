@@ -106,6 +106,39 @@ def thetaprime_packed(rule: str, shapes: Sequence[tuple[int, ...]], dtype: str) 
     return _jax(_ours(rule, dtype, "flat"), shapes, dtype, packed=True)
 
 
+def thetaprime_cupy(rule: str, shapes: Sequence[tuple[int, ...]], dtype: str) -> Job | None:
+    """The NumPy text on CuPy arrays; in float32 alone, as torch's own."""
+    import cupy
+
+    import thetaprime as tp
+
+    if dtype != "float32":
+        return None
+    name, _, settings = OURS[rule]
+    program = tp.load(name).to_numpy(engine="cupy", **settings)
+    params, grads = ({f"w{i:05}": cupy.asarray(a) for i, a in enumerate(arrays(shapes, s))}
+                     for s in (0, 1))
+    state = program.init(params)
+    wait = cupy.cuda.get_current_stream().synchronize
+
+    def step() -> None:
+        program.step(params, grads, state)
+
+    start = time.perf_counter()
+    step()
+    wait()
+    seconds = time.perf_counter() - start
+    sizes = [_bytes(tree) for tree in (params, state, grads)]
+    return Job(step, wait, 2 * (sizes[0] + sizes[1]) + sizes[2], seconds)
+
+
+def _bytes(tree: Any) -> int:
+    """Those of all arrays in a tree of dicts and lists."""
+    if isinstance(tree, dict | list):
+        return sum(map(_bytes, tree.values() if isinstance(tree, dict) else tree))
+    return int(getattr(tree, "nbytes", 0))
+
+
 def optax_jit(rule: str, shapes: Sequence[tuple[int, ...]], dtype: str) -> Job | None:
     import optax
 
@@ -176,6 +209,10 @@ CONTENDERS: dict[str, Contender] = {
     "optax (jit)": optax_jit,
     "torch": torch_own,
 }
+
+
+# Those that need a GPU.
+ON_A_GPU: dict[str, Contender] = {"thetaprime, CuPy": thetaprime_cupy}
 
 
 def measure(jobs: dict[str, Job], rounds: int, queued: int) -> dict[str, list[float]]:

@@ -25,7 +25,7 @@ from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs memory too
 
-from contenders import CONTENDERS, MATRIX_RULES, OURS, Job, copy, measure
+from contenders import CONTENDERS, MATRIX_RULES, ON_A_GPU, OURS, Job, copy, measure
 from pages import machine, table, where, write_section
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +34,7 @@ FEW, MANY = 8, 2000
 LARGEST_SIDE = 1024  # of a matrix, for rules of matrices
 LARGEST = {"Shampoo": 1e7}  # what takes its time is roots of matrices
 QUEUED = 10
+CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")  # its names by CUDA
 KEY = ("rule", "size", "leaves", "dtype", "contender")
 
 
@@ -49,7 +50,8 @@ def shapes(rule: str, size: float, many: bool) -> list[tuple[int, int]]:
 
 def contenders_of(many: bool) -> list[str]:
     """Few arrays for many tensors make sense for many tensors only."""
-    return [n for n in CONTENDERS if many or n not in ("thetaprime, flat", "thetaprime, packed")]
+    return [n for n in CONTENDERS | ON_A_GPU
+            if many or n not in ("thetaprime, flat", "thetaprime, packed")]
 
 
 def row(rule: str, size: float, many: bool, dtype: str, rounds: int) -> list[dict[str, Any]]:
@@ -58,8 +60,9 @@ def row(rule: str, size: float, many: bool, dtype: str, rounds: int) -> list[dic
     jobs: dict[str, Job] = {}
     for name in contenders_of(many):
         try:
-            job = CONTENDERS[name](rule, tensors, dtype)
-        except (ImportError, AttributeError, RuntimeError) as error:  # too large, or not there
+            job = (CONTENDERS | ON_A_GPU)[name](rule, tensors, dtype)
+        except (ImportError, AttributeError, RuntimeError, MemoryError) as error:
+            # too large, or not there
             print(f"  {name} left out: {str(error).splitlines()[0]}", file=sys.stderr)
             continue
         if job is not None:
@@ -138,7 +141,7 @@ def main() -> None:
 def write(gpu: str, rows: list[dict[str, Any]]) -> None:
     """The rows into the file of results and the table into the page."""
     known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-    here = {**machine("jax", "optax", "torch"), "device": gpu}
+    here = {**machine("jax", "optax", "torch", *CUPY), "device": gpu}
     if known.get("device") != gpu or known.get("versions") != here["versions"]:
         known = {}  # of another machine
     report = merged({**known, **here}, rows)

@@ -161,8 +161,8 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @cli.command("compile")
 @click.argument("spec")
 @click.option("--to", "target", type=click.Choice(["jax", "numpy"]), required=True)
-@click.option("--engine", type=click.Choice(["numpy", "numba"]), default="numpy",
-              help="What runs the loops of a NumPy program; numba compiles them.")
+@click.option("--engine", type=click.Choice(["numpy", "numba", "cupy"]), default="numpy",
+              help="For numpy: numba compiles its loops, cupy is for arrays on a GPU.")
 @click.option("-o", "--output", type=FILE, metavar="FILE", help="Write FILE, not the terminal.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
@@ -172,7 +172,7 @@ def compile_spec(
     spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str],
     force: bool, fuse: str | None,
 ) -> None:
-    """Write the program of a spec, as text that needs only jax or only numpy (and numba)."""
+    """Write the program of a spec, as text that needs only jax or only numpy (and an engine)."""
     from thetaprime.files import guard_program
     from thetaprime.usage import assign, load_spec, parse_settings
 

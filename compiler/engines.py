@@ -1,5 +1,5 @@
-"""The backends that write programs, what runs the entry-wise loops of a NumPy program, and how a
-JAX program holds its tensors."""
+"""The backends that write programs, what runs a NumPy program, and how a JAX program holds its
+tensors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, get_args
 
 from thetaprime.arguments import CallError
 from thetaprime.ir import Step
 
 Target = Literal["jax", "numpy"]
-Engine = Literal["numpy", "numba"]
+Engine = Literal["numpy", "numba", "cupy"]
 Fuse = Literal["flat"]
+
+# An engine that needs a package: why a target but NumPy has not that engine, how to get it.
+_ENGINES = {
+    "numba": ("numba compiles the loops of a NumPy program: `--to numpy`",
+              "pip install 'thetaprime[numba]', or leave out `engine`: the same program in NumPy"),
+    "cupy": ("it is for NumPy programs, `--to numpy`; one of JAX runs on a GPU as it is",
+             "pip install cupy-cuda12x, or the wheel for the CUDA that is installed"),
+}
 
 
 def emitter(
@@ -23,8 +31,8 @@ def emitter(
     """What writes the text of a program. Raises CallError: an engine or a way to fuse that the
     target has not."""
     emit: Callable[..., str] = import_module(f"thetaprime.backends.to_{target}").emit
-    if engine not in ("numpy", "numba"):
-        raise CallError("wrong-call", f"there is no engine `{engine}`", "numpy or numba")
+    if engine not in get_args(Engine):
+        raise CallError("wrong-call", f"there is no engine `{engine}`", "numpy, numba or cupy")
     if fuse is not None and target != "jax":
         raise CallError("wrong-call", f"`fuse` is for JAX programs, not for {target}")
     if fuse not in (None, "flat"):
@@ -33,13 +41,15 @@ def emitter(
         return partial(emit, fuse=True) if fuse else emit
     if target != "numpy":
         raise CallError("wrong-call", f"a {target} program has no engine `{engine}`",
-                        "numba compiles the loops of a NumPy program: `--to numpy`")
+                        _ENGINES[engine][0])
     return partial(emit, engine=engine)
 
 
-def require(engine: Engine) -> None:
-    """Raises CallError where the engine is not installed."""
-    if engine == "numba" and find_spec("numba") is None:
-        raise CallError("missing-package", "this needs numba, which is not installed",
-                        "pip install 'thetaprime[numba]', or leave out `engine`: the same program "
-                        "in NumPy")
+def require(engine: Engine, threads: int | None = None) -> None:
+    """Raises CallError where the engine is not installed, or has no threads to share its work."""
+    if engine in _ENGINES and find_spec(engine) is None:
+        raise CallError("missing-package", f"this needs {engine}, which is not installed",
+                        _ENGINES[engine][1])
+    if engine == "cupy" and threads is not None:
+        raise CallError("wrong-call", "the device shares the work of a program with CuPy by itself",
+                        "leave out `threads`")

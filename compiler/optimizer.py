@@ -201,13 +201,13 @@ class Optimizer:
 
         ``threads`` share the work of a step, by default as many as this process has processors;
         whole-array operations (matrices, questions to the problem) have the threads of NumPy. With
-        the engine "numba" each sweep over the entries is one compiled loop.
-        """
+        the engine "numba" each sweep over the entries is one compiled loop; with "cupy" arrays are
+        CuPy's, on a GPU."""
         from thetaprime.backends.to_numpy import parameter_names
 
-        require(engine)
+        require(engine, threads)
         choices, values = self.split(hypers)
-        names = parameter_names(self.step(**choices))
+        names = parameter_names(self.step(**choices), engine)
         return NumpyOptimizer(self.module("numpy", engine=engine, **choices),
                               {names.get(n, n): v for n, v in values.items()}, threads)
 

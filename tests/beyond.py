@@ -16,9 +16,10 @@ import jax
 import numpy as np
 
 from tests import problem
-from tests.tree import LEAVES, Tree, load
+from tests.tree import LEAVES, Move, Tree, here, load
 from thetaprime.asking import Asked
 from thetaprime.backends.array_plan import calls
+from thetaprime.engines import Engine
 from thetaprime.feed import Batches
 from thetaprime.interpret import advance, evaluation, start
 from thetaprime.ops import ORACLES
@@ -69,13 +70,26 @@ def run_interpreter(
     return history
 
 
-def run_numpy(spec: Any, steps: int = STEPS, evaluate: bool = False, **hypers: Any) -> list[Tree]:
+class Placed:
+    """The oracles on arrays that ``place`` moves and ``back`` fetches."""
+
+    def __init__(self, oracles: Any, place: Move, back: Move) -> None:
+        self._oracles, self._place, self._back = oracles, place, back
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: self._place(getattr(self._oracles, name)(*map(self._back, args)))
+
+
+def run_numpy(
+    spec: Any, steps: int = STEPS, evaluate: bool = False, engine: Engine = "numpy",
+    place: Move = here, back: Move = here, **hypers: Any,
+) -> list[Tree]:
     """The same by the NumPy program."""
     optimizer = load(spec)
-    program = optimizer.to_numpy(**hypers)
+    program = optimizer.to_numpy(engine=engine, **hypers)
     step, _ = _step(spec, hypers)
-    oracles = problem.Oracles()
-    params = {n: np.array(v) for n, v in LEAVES.items()}
+    oracles = Placed(problem.Oracles(), place, back)
+    params = place({n: np.array(v) for n, v in LEAVES.items()})
     state = program.init(params)
     history = []
     for t in range(1, steps + 1):
@@ -86,7 +100,7 @@ def run_numpy(spec: Any, steps: int = STEPS, evaluate: bool = False, **hypers: A
             loss = oracles.loss(params, b.this)
             state = program.step(params, oracles.grad(params, b.this), state, value=loss)
         shown = program.evaluate(params, state) if evaluate else params
-        history.append({n: np.array(v) for n, v in shown.items()})
+        history.append({n: np.array(v) for n, v in back(shown).items()})
     return history
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
-from tests.tree import LEAVES, gradients
+from tests.tree import LEAVES, Move, gradients, here
 from thetaprime.backends.array_plan import works_on_arrays
 from thetaprime.engines import Engine
 from thetaprime.interpret import advance, evaluation, start
@@ -85,17 +85,19 @@ def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -
     follows(name, choice, "numpy")
 
 
-def follows(name: str, choice: dict[str, str], engine: Engine) -> None:
-    """A NumPy program beside the interpreter."""
+def follows(
+    name: str, choice: dict[str, str], engine: Engine, place: Move = here, back: Move = here,
+) -> None:
+    """A NumPy program beside the interpreter; ``place`` and ``back`` move trees of arrays."""
     optimizer = tp.load(name)
     program = optimizer.to_numpy(engine=engine, **choice, **given_to(optimizer, choice))
-    params = {n: np.array(v) for n, v in LEAVES.items()}
+    params = place({n: np.array(v) for n, v in LEAVES.items()})
     state = program.init(params)
     expected = _expected(optimizer, choice)
     for k, (grads, loss) in enumerate(zip(gradients(STEPS), LOSSES, strict=True)):
-        state = program.step(params, grads, state, value=loss)
-        _agree(params, expected[k][0], f"step {k + 1}")
-        _agree(program.evaluate(params, state), expected[k][1], f"eval after step {k + 1}")
+        state = program.step(params, place(grads), state, value=loss)
+        _agree(back(params), expected[k][0], f"step {k + 1}")
+        _agree(back(program.evaluate(params, state)), expected[k][1], f"eval after step {k + 1}")
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)

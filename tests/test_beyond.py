@@ -31,7 +31,7 @@ CASES = list(_cases())
 LOOSE = {"saddle-free-newton": 1e-6}
 
 
-def _tol(name: str) -> float:
+def tolerance(name: str) -> float:
     return LOOSE.get(name, 1e-10)
 
 
@@ -47,7 +47,7 @@ def _large(hyper: Hyper) -> bool:
             and (hyper.range is None or 2 in hyper.range))
 
 
-def _run(name: str, choice: dict[str, str]) -> tuple[tp.Optimizer, dict[str, Any]]:
+def prepared(name: str, choice: dict[str, str]) -> tuple[tp.Optimizer, dict[str, Any]]:
     """What runs on tensors of all ranks, and its hyperparameters: the spec, beside another one for
     the tensors that it is not for."""
     optimizer = tp.load(name)
@@ -63,19 +63,19 @@ def _run(name: str, choice: dict[str, str]) -> tuple[tp.Optimizer, dict[str, Any
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_numpy_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    spec, given = _run(name, choice)
-    compare(run_numpy(spec, **given), run_interpreter(spec, **given), _tol(name))
+    spec, given = prepared(name, choice)
+    compare(run_numpy(spec, **given), run_interpreter(spec, **given), tolerance(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    spec, given = _run(name, choice)
-    compare(run_jax(spec, **given), run_interpreter(spec, **given), _tol(name))
+    spec, given = prepared(name, choice)
+    compare(run_jax(spec, **given), run_interpreter(spec, **given), tolerance(name))
 
 
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_points_to_evaluate_follow_the_interpreter(name: str, choice: dict[str, str]) -> None:
-    spec, given = _run(name, choice)
+    spec, given = prepared(name, choice)
     if spec.tables.evaluate is not None:
         compare(run_numpy(spec, evaluate=True, **given),
-                run_interpreter(spec, evaluate=True, **given), _tol(name))
+                run_interpreter(spec, evaluate=True, **given), tolerance(name))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.cupy_stand_in import cupy
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -37,6 +39,19 @@ def test_without_a_gpu_it_says_so_and_writes_nothing() -> None:
             ("Muon", "float32", "copy"), ("AdamW", "float32", "thetaprime, packed")):
         assert any(line.startswith(rule) and dtype in line and by in line for line in rows), shown
     assert [p.read_bytes() if p.exists() else None for p in written] == before
+
+
+def test_cupy_is_a_contender_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    make = script("contenders")["ON_A_GPU"]["thetaprime, CuPy"]
+    for rule, words in (("AdamW", 7), ("Lion", 5), ("SGD momentum", 5), ("Muon", 5)):
+        job = make(rule, [(4, 3), (6, 2)], "float32")
+        job.step()
+        job.wait()
+        assert job.bytes == 4*words*24
+    for rule in ("Adafactor", "Shampoo"):
+        assert make(rule, [(4, 3)], "float32").bytes > 4*3*12
+    assert make("AdamW", [(4, 3)], "bfloat16") is None
 
 
 def test_a_row_replaces_the_one_before_and_the_page_shows_it(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ TARGETS: dict[str, Callable[[Optimizer], object]] = {
     "jax": lambda o: o.code("jax"),
     "numpy": lambda o: o.code("numpy"),
     "numba": lambda o: o.code("numpy", engine="numba"),
+    "cupy": lambda o: o.code("numpy", engine="cupy"),
     "check": lambda o: o.check(claims=False),
 }
 
@@ -61,7 +62,7 @@ def doubled(family: str, target: str, size: int) -> float:
     return (two - one)/(one - half)
 
 
-@pytest.mark.parametrize("target", ["jax", "numpy", "numba"])
+@pytest.mark.parametrize("target", ["jax", "numpy", "numba", "cupy"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_twice_the_equations_are_twice_the_work(family: str, target: str) -> None:
     assert doubled(family, target, 100) < 2.6

@@ -7,6 +7,7 @@ at some steps (the first too), one tensor always, single entries always.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ import thetaprime as tp
 from thetaprime.interpret import advance, evaluation, start
 
 Tree = dict[str, Any]
+# What moves a tree of arrays to where a program has its own, or back.
+Move = Callable[[Any], Any]
+
+
+def here(tree: Any) -> Any:
+    """Arrays of NumPy stay where they are."""
+    return tree
+
 
 # keras reads its backend when it is first imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
