@@ -23,8 +23,8 @@ from thetaprime.intervals import defined
 
 @dataclass(frozen=True)
 class Law:
-    """``left`` is ``right``, of any A : matrix[rows, cols], B : matrix[rows, cols],
-    L : matrix[rows, rows] and K : matrix[rows, rows], c > 0; ``when``: where both are defined."""
+    """``left`` is ``right`` where both are defined: ``when`` a matrix is such. Any A and B are
+    matrix[rows, cols], L and K matrix[rows, rows], u is a vector[rows], c > 0, p and q numbers."""
 
     name: str
     left: str
@@ -32,46 +32,51 @@ class Law:
     when: str = "always"
 
 
-FULL, TALL, WIDE = "A has full rank", "the columns of A are independent", "its rows are"
+FULL, WIDE, TALL = "A has full rank", "the rows of A are independent", "its columns are"
+BOTH, REGULAR = "A is square and regular", "L and K are regular"
 LAWS = (
     Law("products associate", "A @ (B.T @ A)", "(A @ B.T) @ A"),
     Law("products distribute", "(A + 2*B) @ A.T", "A @ A.T + 2*(B @ A.T)"),
+    Law("products with vectors", "(A.T @ L) @ u", "A.T @ (L @ u)"),
+    Law("vector on the left", "u @ L @ A", "A.T @ L.T @ u"),
     Law("transpose of a transpose", "A.T.T", "A"),
     Law("transpose of a product", "((L @ A) @ B.T).T", "B @ A.T @ L.T"),
-    Law("transpose of a Gram matrix", "(A @ A.T).T", "A @ A.T"),
+    Law("symmetric products", "(A @ A.T).T", "A @ A.T"),
     Law("identity", "I @ A", "A"),
-    Law("trace of a transpose", "tr(A @ B.T)*A", "tr(B @ A.T)*A"),
-    Law("cyclic trace", "tr(L @ A @ B.T)*A", "tr(B.T @ L @ A)*A"),
-    Law("polar scale", "polar(c*A)", "polar(A)", FULL),
-    Law("polar sign", "polar(-A)", "-polar(A)", FULL),
-    Law("polar transpose", "polar(A.T).T", "polar(A)", FULL),
-    Law("polar of a polar factor", "polar(polar(A))", "polar(A)", FULL),
-    Law("polar by rows", "mpow(A @ A.T, -1/2) @ A", "polar(A)", WIDE),
-    Law("polar by columns", "A @ mpow(A.T @ A, -1/2)", "polar(A)", TALL),
-    Law("polar from both sides", "mpow(A @ A.T, -1/4) @ A @ mpow(A.T @ A, -1/4)", "polar(A)",
-        "A is regular"),
+    Law("trace of a transpose", "tr(A @ B.T)", "tr(B @ A.T)"),
+    Law("trace of a turned product", "tr(L @ A @ B.T)", "tr(B.T @ L @ A)"),
+    Law("polar factor of a multiple", "polar(c*A)", "polar(A)", FULL),
+    Law("polar factor of a negative", "polar(-c*A)", "-polar(A)", FULL),
+    Law("polar factor of a transpose", "polar(A.T)", "polar(A).T", FULL),
+    Law("polar factor of a polar factor", "polar(polar(A))", "polar(A)", FULL),
+    Law("polar factor by rows", "mpow(A @ A.T, -1/2) @ A", "polar(A)", WIDE),
+    Law("polar factor by columns", "A @ mpow(A.T @ A, -1/2)", "polar(A)", TALL),
+    Law("polar factor from both sides", "mpow(A @ A.T, -1/4) @ A @ mpow(A.T @ A, -1/4)",
+        "polar(A)", BOTH),
     Law("polar factor and size", "polar(A) @ mpow(A.T @ A, 1/2)", "A", TALL),
-    Law("polar of a sum", "mpow((A + c*B) @ (A + c*B).T, -1/2) @ (A + c*B)", "polar(A + c*B)",
-        "the rows of A + c*B are independent"),
-    Law("polar turns", "polar(polar(L) @ A)", "polar(L) @ polar(A)", f"{FULL}, L is regular"),
-    Law("rows of a square polar factor", "polar(L) @ polar(L).T @ A", "A", "L is regular"),
-    Law("push through", "mpow(A @ A.T, 1/3) @ A", "A @ mpow(A.T @ A, 1/3)", "A is regular"),
-    Law("push through a damped power", "mpow(A @ A.T + c*I, -1/3) @ A",
+    Law("polar factor of a sum", "mpow((A + c*B) @ (A + c*B).T, -1/2) @ (A + c*B)",
+        "polar(A + c*B)", WIDE),
+    Law("polar factor of a product", "mpow((L @ A) @ (L @ A).T, -1/2) @ (L @ A)", "polar(L @ A)",
+        WIDE),
+    Law("polar factors turn", "polar(polar(L) @ A)", "polar(L) @ polar(A)", FULL),
+    Law("square polar factors are orthogonal", "polar(L) @ polar(L).T @ A", "A", REGULAR),
+    Law("push-through", "mpow(A @ A.T, 1/3) @ A", "A @ mpow(A.T @ A, 1/3)", BOTH),
+    Law("push-through, damped", "mpow(A @ A.T + c*I, -1/3) @ A",
         "A @ mpow(A.T @ A + c*I, -1/3)"),
-    Law("powers add", "mpow(L @ L.T + c*I, 1/3) @ mpow(L @ L.T + c*I, 1/4)",
-        "mpow(L @ L.T + c*I, 7/12)"),
+    Law("powers add", "mpow(A @ B.T, 1/3) @ mpow(A @ B.T, 1/4)", "mpow(A @ B.T, 7/12)",
+        "the power is of a positive definite matrix"),
     Law("powers of powers", "mpow(mpow(A @ A.T + c*I, 1/3), 1/2)", "mpow(A @ A.T + c*I, 1/6)"),
-    Law("power of a multiple", "mpow(c*(A @ A.T), 1/2)", "c^(1/2)*mpow(A @ A.T, 1/2)", WIDE),
-    Law("first power", "mpow(A @ A.T + c*I, 1) @ B", "A @ A.T @ B + c*B"),
-    Law("power -1", "mpow(A @ A.T + c*I, -1)", "inv(A @ A.T + c*I)"),
+    Law("power of a multiple", "mpow(c*(A @ A.T), 1/2)", "sqrt(c)*mpow(A @ A.T, 1/2)", WIDE),
+    Law("first power", "mpow(A @ A.T + c*I, 1)", "A @ A.T + c*I"),
+    Law("power of -1", "mpow(A @ A.T + c*I, -1)", "inv(A @ A.T + c*I)"),
     Law("powers turn", "mpow(polar(L) @ A @ A.T @ polar(L).T, 1/3)",
-        "polar(L) @ mpow(A @ A.T, 1/3) @ polar(L).T", f"{WIDE}, L is regular"),
-    Law("inverse of an inverse", "inv(inv(L))", "L", "L is regular"),
-    Law("inverse of a product", "inv(L @ K)", "inv(K) @ inv(L)", "L and K are regular"),
-    Law("inverse of a transpose", "inv(L.T)", "inv(L).T", "L is regular"),
-    Law("inverse of a multiple", "inv(c*L)", "inv(L)/c", "L is regular"),
-    Law("inverse cancels", "inv(L) @ L @ A", "A", "L is regular"),
-    Law("solve", "solve(L, A)", "inv(L) @ A", "L is regular"),
+        "polar(L) @ mpow(A @ A.T, 1/3) @ polar(L).T", WIDE),
+    Law("inverse of an inverse", "inv(inv(L))", "L", REGULAR),
+    Law("inverse of a product", "inv(L @ K)", "inv(K) @ inv(L)", REGULAR),
+    Law("inverse of a transpose", "inv(L.T)", "inv(L).T", REGULAR),
+    Law("inverse of a multiple", "inv(-c*L)", "-inv(L)/c", REGULAR),
+    Law("an inverse cancels", "inv(L) @ L @ A", "A", REGULAR),
+    Law("solution of a system", "solve(L, A)", "inv(L) @ A", REGULAR),
 )
 
 
