@@ -25,6 +25,7 @@ optimizer Try
   param X : matrix[rows, cols]
   hyper c = 3 in (0, inf)
   hyper a = -2 in (-inf, inf)
+  state Other = 0
   B ~ normal(0, 1) : matrix[rows, cols]
   L ~ normal(0, 1) : matrix[rows, rows]
   K ~ normal(0, 1) : matrix[rows, rows]
@@ -32,9 +33,9 @@ optimizer Try
   A = G
   left = {left}
   right = {right}
-  other = X - {right_step}
-  X' = X - {left_step}
-  claim X' == other
+  Other' = X - {right_step}
+  X' = X - {left_step} + 0*Other'
+  claim X' == Other'
 """
 # Steps of a matrix, of a vector along rows or cols, or of a number.
 USES = ("({0})", "({0}) @ A", "A @ ({0})", "({0}).T", "outer({0}, {0}) @ A", "A @ outer({0}, {0})",
@@ -106,7 +107,7 @@ def apart(step: Step, shape: tuple[int, int], seed: int) -> float:
     point, gradient = rng.normal(size=(2, *shape))
     memory = start(step, [point], seed=seed)
     env = executed(step, memory, [point], [gradient], seed=seed).env
-    return float(np.abs(env[Sym("X", True)][0] - env[Sym("other")][0]).max())
+    return float(np.abs(env[Sym("X", True)][0] - env[Sym("Other", True)][0]).max())
 
 
 @pytest.mark.parametrize("law", laws.LAWS, ids=lambda law: law.name)

@@ -85,9 +85,10 @@ class Arrays:
         along = self.algebra.known_atom(atom).varies & set(axes)
         if not along:
             return self._number(Ratio(Poly({((atom, 1),): Fraction(1)})))
-        if along != set(axes):
-            raise Beyond
-        return self._array(self.algebra.key(atom), axes)
+        own = tuple(a for a in axes if a in along)
+        found = self._array(self.algebra.key(atom), own)
+        return found.reshape([n if a in along else 1 for a, n in zip(
+            axes, self._lengths(axes), strict=True)])
 
     def _number(self, found: Ratio) -> Any:
         """One number of the tensor."""
@@ -121,6 +122,8 @@ class Arrays:
             case ("spectral", Ratio() as base, str(sides), str(reach), tuple() as own, *powers):
                 pairs = tuple(zip(powers[::2], powers[1::2], strict=True))
                 return self._letter(self._matrix(base, own), sides, reach, pairs)
+            case ("outer", Ratio() as r, Ratio() as c, str()) if len(axes) == 2:
+                return np.outer(self._matrix(r, axes[:1]), self._matrix(c, axes[1:]))
             case ("spread", Ratio() as inside, tuple()):
                 return self._number(inside)
             case ("root", 2, Poly() as inside):
@@ -165,6 +168,8 @@ class Arrays:
     def _eigen(self, matrix: Any) -> tuple[Any, Any]:
         """Eigenvalues and vectors of a positive definite matrix."""
         context = self.place.numbers.pi.context
+        if not all(context.isfinite(v) for v in matrix.ravel()):
+            return np.full(len(matrix), context.nan), matrix * context.nan
         values, vectors = context.eigsy(context.matrix(matrix.tolist()))
         found = np.array(list(values), object)
         if not min(found) > SURE * max(found):
