@@ -228,7 +228,7 @@ LIBRARIES = (
 
 # Rows that take long.
 SLOW: frozenset[str] = frozenset((
-    "E72", "E81", "M1", "M2", "N28", "N34", "N48", "N53", "adadelta t|k", "adadelta o|k",
+    "E72", "E81", "N28", "N34", "N48", "N53", "adadelta t|k", "adadelta o|k",
     "nadam t|k", "nadam o|k", "lamb o|k", "lamb o|t", "lars o|t", "muon t|o", "muon t|k",
     "muon o|k", "radam t|o", "schedule-free adamw o|k", "adafactor t|o", "adafactor t|k",
     "adafactor o|k", "schedule-free sgd", "adan"))
@@ -236,5 +236,5 @@ SLOW: frozenset[str] = frozenset((
 # Rows whose published conditions or map are not all told yet: what is said is true, not complete.
 OPEN: frozenset[str] = frozenset()
 
-# Rows that are answered with `unknown`: matrices are no words of the algebra yet.
-UNKNOWN = frozenset({"M1", "M2"})
+# Rows that are answered with `unknown`.
+UNKNOWN: frozenset[str] = frozenset()

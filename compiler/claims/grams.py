@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thetaprime.claims.algebra import Value
+from thetaprime.claims.letters import Letter, Sum, Word
 from thetaprime.claims.polynomials import Ratio
 from thetaprime.claims.terms import taken
-from thetaprime.claims.words import Letter, Sum, Word, Words
+from thetaprime.claims.words import Words
 
 
 def gram(words: Words, value: Ratio, axes: tuple[str, ...]) -> tuple[Value, Letter] | None:

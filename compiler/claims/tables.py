@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 from thetaprime.claims.algebra import Algebra, Value
-from thetaprime.claims.laws import MATRIX, again
+from thetaprime.claims.functions import MATRIX, again
 from thetaprime.claims.terms import taken, terms
 from thetaprime.expr import Apply
 from thetaprime.forward import FORWARD, MATRICES

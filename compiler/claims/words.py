@@ -14,72 +14,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Literal
 
 from thetaprime.claims.algebra import Algebra, Value, Varies
-from thetaprime.claims.polynomials import ONE, Ratio
+from thetaprime.claims.letters import SPECTRUM, Functions, Letter, Reach, Sum, Word, order, single
+from thetaprime.claims.polynomials import Ratio
 from thetaprime.claims.terms import terms
 from thetaprime.forward import MATRICES
-from thetaprime.intervals import POSITIVE, REAL, Interval, defined
+from thetaprime.intervals import REAL, Interval, defined
+from thetaprime.types import ANY, PARAMS
 
-# The place of a singular value among what quantities vary along.
-SPECTRUM = frozenset({"singular value"})
-# Higher powers of a sum stay powers.
-MOST_OPENED = 4
-ORTHONORMAL = ("qr.q", "eigh.vectors", "svd.u", "svd.v")
-# Of a letter with equal sides: it is 0 beside the vectors of U, there is nothing beside them, or
-# it is h(0) there.
-Reach = Literal["thin", "full", "whole"]
-Powers = tuple[tuple[Ratio, Ratio], ...]
+ORTHONORMAL = ("qr.q", "eigh.vectors")
 
 
 @dataclass(frozen=True)
-class Letter:
-    """``h(base)``: ``sides`` say which singular vectors stand left and right of h(s); ``QQ``: a
-    power of a positive definite base = Q @ diag(s) @ Q.T. h is the product of ``powers``, each a
-    function of s and its exponent. ``axes`` are those of the base; a vector has one."""
-
-    base: Ratio
-    axes: tuple[str, ...]
-    sides: str
-    powers: Powers
-    reach: Reach = "thin"
-
-    @property
-    def odd(self) -> bool:
-        """Whether it maps between the sides, as the base does."""
-        return self.sides in ("UV", "VU")
-
-    @property
-    def square(self) -> bool:
-        return len(self.axes) == 2 and self.axes[0] == self.axes[1]
-
-    @property
-    def ends(self) -> tuple[str, ...]:
-        """Its own axes."""
-        if len(self.axes) == 1:
-            return self.axes
-        return tuple(self.axes[side == "V"] for side in self.sides)
-
-
-Word = tuple[Letter, ...]
-Sum = list[tuple[Value, Word]]
-
-
-@dataclass(frozen=True)
-class Words:
+class Words(Functions):
     """Reads values of an algebra as sums of words, and writes sums of words as values."""
-
-    algebra: Algebra
-
-    @property
-    def s(self) -> Value:
-        """A singular value."""
-        return self.algebra.atom(("singular value",), SPECTRUM, POSITIVE)
-
-    def itself(self, exponent: int = 1) -> Powers:
-        """h(s) = s^exponent."""
-        return ((self.s.ratio, self.algebra.number(exponent).ratio),) if exponent else ()
 
     # Reading.
 
@@ -121,9 +70,9 @@ class Words:
         """A word as a value."""
         spelled = [one for letter in word for one in self._spelled(letter)]
         if not spelled:
-            return self.algebra.atom(
-                ("eye", axes[0], f"per tensor[{axes[0]}, {axes[0]}]"),
-                frozenset({"tensor", axes[0]}), defined(MATRICES["eye"]()))
+            tensor = frozenset[str]() if axes[0] in (PARAMS, ANY) else frozenset({"tensor"})
+            return self.algebra.atom(("eye", axes[0]), tensor | {axes[0]},
+                                     defined(MATRICES["eye"]()))
         if len(spelled) == 1:
             return spelled[0][0]
         chain = tuple(ends[0] for _, ends in spelled) + spelled[-1][1][1:]
@@ -166,16 +115,6 @@ class Words:
         return (self.algebra.varies(base) & {"tensor"}) | frozenset(axes)
 
     # What letters are.
-
-    def whole_power(self, letter: Letter) -> int | None:
-        """n of a letter that is the product of n factors A and A.T in turn, n >= 1."""
-        match letter.powers:
-            case ((f, exponent),) if f == self.s.ratio and letter.sides != "QQ":
-                n = exponent.constant
-                if n is not None and n.denominator == 1 and 1 <= n <= MOST_OPENED and (
-                        (n % 2 == 1) == letter.odd):
-                    return int(n)
-        return None
 
     def compound(self, base: Ratio, axes: tuple[str, ...]) -> bool:
         """Whether a base is a sum, or a product."""
@@ -245,20 +184,6 @@ class Words:
         return Letter(letter.base, letter.axes, sides, powers, reach)
 
     # Products.
-
-    def raised(self, powers: Powers, by: Value) -> Powers:
-        """h^by; where a function of s may be negative only its first power has one meaning."""
-        algebra = self.algebra
-        return tuple((f, algebra.multiply(algebra.value(e), by).ratio) for f, e in powers)
-
-    def together(self, one: Powers, two: Powers) -> Powers:
-        """The product of two functions."""
-        algebra, found = self.algebra, dict(one)
-        for f, e in two:
-            known = algebra.value(found.get(f, algebra.number(0).ratio))
-            found[f] = algebra.add(known, algebra.value(e)).ratio
-        kept = ((f, e) for f, e in found.items() if e)
-        return tuple(sorted(kept, key=lambda p: order(p[0])))
 
     def joined(self, a: Letter, b: Letter) -> Letter | None:
         """Two letters side by side as one."""
@@ -335,30 +260,16 @@ class Words:
         return found
 
 
-def single(value: Ratio) -> int | None:
-    """The atom that a value is."""
-    match list(value.num.terms.items()):
-        case [(((int(atom), 1),), c)] if c == 1 and value.den == ONE:
-            return atom
-    return None
-
-
-def order(value: Ratio) -> tuple[object, ...]:
-    """Puts values in an order."""
-    return (len(value.num.terms), sorted(value.num.terms), sorted(value.num.terms.values()),
-            sorted(value.den.terms), sorted(value.den.terms.values()))
+def _degree(part: Ratio) -> int:
+    """n of s^n."""
+    ((monomial, _),) = part.num.terms.items()
+    return monomial[0][1] if monomial else 0
 
 
 def _unit(algebra: Algebra, base: Ratio, axes: tuple[str, ...]) -> bool:
     """Whether nothing can be taken out of the only term."""
     ((outside, _),) = terms(algebra, base, frozenset(axes))
     return outside.constant == 1
-
-
-def _degree(part: Ratio) -> int:
-    """n of s^n."""
-    ((monomial, _),) = part.num.terms.items()
-    return monomial[0][1] if monomial else 0
 
 
 def _times(a: Interval, b: Interval) -> Interval:
