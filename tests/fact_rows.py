@@ -1,8 +1,9 @@
 """Published facts about which optimizers are equal and which only look alike, as rows for the
 comparer: the verdict that is right, with the map or the conditions that the fact states.
 
-An operand that starts with @ is a spec of `tests/facts`. ``map`` is hyperparameters of b in a's,
-``inverse`` the other way round; ``conditions`` are on a's hyperparameters.
+A letter after a number (M1b) is a variant of a fact. An operand that starts with @ is a spec of
+`tests/facts`. ``map`` is hyperparameters of b in a's, ``inverse`` the other way round;
+``conditions`` are on a's hyperparameters.
 
 Facts that are left out, since the language or the comparison has no word for them:
     E60, M6            limits of hyperparameters
@@ -135,11 +136,18 @@ EQUAL = (
     special("E80", "@di-lo-co-nesterov", "nesterov"),
     mapped("E81", "@lion-k", "lion", b1="look*polyak", b2="polyak"),
     equal("M1", "@shampoo-once", "@spectral"),
+    equal("M1b", "@shampoo-damped", "@shampoo-left-damped"),
+    special("M1c", "@shampoo-damped", "@spectral", "eps = 0"),
     equal("M2", "@shampoo-left", "@spectral"),
+    equal("M2b", "@whitened", "@spectral"),
+    equal("M2c", "@spectral-turned", "@spectral"),
+    equal("M2d", "@shampoo-momentum", "@muon-sum"),
     equal("M11", "@muon-average", "@muon-sum"),
+    equal("M11b", "@muon-turned", "@muon-sum"),
 )
 
 DIFFERENT = (
+    apart("M1d", "@shampoo-thirds", "@spectral", 1),
     apart("M7", "@spectral", "@sign-matrix"),
     apart("M10", "@factored", "@full-squares"),
     when("N01", "@fading-outside", "@fading-inside", "fall = 0", "mu = 0", step=2),

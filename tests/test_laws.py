@@ -9,10 +9,14 @@ from functools import cache
 import numpy as np
 import pytest
 
+from thetaprime.check.ranges import ranges
 from thetaprime.claims import laws
+from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.facts import Certificate, Unproved, prove
 from thetaprime.claims.questions import Question, questions
 from thetaprime.claims.recheck import recheck
+from thetaprime.claims.symbolic import inputs
+from thetaprime.claims.written import Writer
 from thetaprime.diagnostics import SpecError
 from thetaprime.expr import Sym
 from thetaprime.interpret import executed, start
@@ -128,3 +132,33 @@ def test_what_is_no_law_is_not_used(name, left, right):
     assert shown(question) is None
     sizes = [apart(step, shape, seed) for shape in ANY for seed in range(5)]
     assert max(s for s in sizes if s == s) > 1e-6
+
+
+def test_nothing_is_said_where_a_default_replaces_a_singular_matrix():
+    _, question = spec("(inv(L) @ L @ A) default 0", "A")
+    with pytest.raises(Unproved, match="default"):
+        prove(question)
+
+
+def test_the_columns_of_a_decomposition_are_orthonormal():
+    text = SPEC.format(left="polar(Q @ A)", right="Q @ polar(A)", left_step="left",
+                       right_step="right").replace("  A = G\n", "  A = G\n  Q, R = qr(L)\n")
+    flat = checked(Source("try.opt", text))
+    (question,) = questions(flat, *flat.claims[0])
+    assert shown(question) is not None
+
+
+@pytest.mark.parametrize(("left", "told"), [
+    ("mpow(A @ A.T, -1/3) @ A", "mpow(G @ G.T, 1/6) @ polar(G)"),
+    ("mpow(A @ A.T + c*I, -1/4) @ A @ mpow(A.T @ A + c*I, -1/4)",
+     "mpow(G @ G.T + c*I, -1/2) @ G"),
+    ("inv(L @ K.T)", "inv(K).T @ inv(L)"),
+    ("polar(A) @ polar(A).T", "polar(G) @ polar(G).T"),
+    ("mpow(A.T @ A, c)", "mpow(G.T @ G, c)"),
+])
+def test_normal_forms_are_written_as_in_specs(left, told):
+    step, _ = spec(left, left)
+    run = inputs(step, ranges(step).cases[1], False, Algebra(), {}).run()
+    value = run.env[Sym("left")]
+    assert value is not None
+    assert Writer(run.algebra).ratio(value.ratio) == told

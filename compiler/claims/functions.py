@@ -254,7 +254,9 @@ def _turns(words: Words, letter: Letter) -> bool:
 
 
 def _axes(expr: Expr) -> tuple[str, ...]:
-    assert expr.type is not None
+    """Raises ValueError for an expression that is written for people."""
+    if expr.type is None:
+        raise ValueError(f"no type of {expr.op if isinstance(expr, Apply) else expr}")
     return expr.type.axes
 
 

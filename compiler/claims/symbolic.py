@@ -15,10 +15,11 @@ from thetaprime.cases import guard_of
 from thetaprime.check.execution import drawn
 from thetaprime.check.ranges import Case
 from thetaprime.claims.algebra import Algebra, Value, Varies
+from thetaprime.claims.functions import PARTIAL
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
-from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
 from thetaprime.intervals import COUNT, EITHER, REAL, Interval, defined, meet
 from thetaprime.ir import (
     Draw,
@@ -65,7 +66,8 @@ def varies(kind: Type | None) -> Varies:
 @dataclass
 class Symbolic:
     """One execution of a step. ``case`` are the ranges of its quantities; ``first``: it is the
-    step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary."""
+    step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary.
+    ``partial``: quantities that are undefined where a matrix is singular."""
 
     step: Step
     case: Case
@@ -77,6 +79,7 @@ class Symbolic:
     risks: dict[Sym, frozenset[Poly]] = field(default_factory=dict)
     guarded: set[Sym] = field(default_factory=set)
     risky: set[Poly] = field(default_factory=set)
+    partial: set[Sym] = field(default_factory=set)
     tag: str = ""
 
     # Statements.
@@ -122,6 +125,8 @@ class Symbolic:
             self.env[target] = None
         if any(s in self.guarded for s in symbols(value)) or _chooses(value):
             self.guarded.add(target)
+        if self._singular(value):
+            self.partial.add(target)
         self.risky = outer
 
     def _when(self, block: When, skip: frozenset[Sym]) -> None:
@@ -151,7 +156,8 @@ class Symbolic:
 
     def _inside(self) -> Symbolic:
         return Symbolic(self.step, self.case, self.first, self.algebra, self.truths, self.split,
-                        dict(self.env), dict(self.risks), set(self.guarded), tag=self.tag)
+                        dict(self.env), dict(self.risks), set(self.guarded),
+                        partial=self.partial, tag=self.tag)
 
     def _loop(self, loop: Loop | EachAxis) -> None:
         """What a turn leaves as it was stays so; else equal loops of equal inputs make equal
@@ -273,7 +279,14 @@ class Symbolic:
     def _asks(self, poly: Poly) -> Exception:
         return Split(poly)
 
+    def _singular(self, expr: Expr) -> bool:
+        """Whether a matrix may be singular in an expression: the laws say nothing there."""
+        return any(n in self.partial if isinstance(n, Sym) else (
+            isinstance(n, Apply) and n.op in PARTIAL) for n in walk(expr))
+
     def _default(self, expr: Apply) -> Value:
+        if self._singular(expr.args[0]):
+            raise Unknown("a default in the place of a matrix function")
         outer, self.risky = self.risky, set()
         try:
             found = self.of(expr.args[0])
@@ -323,8 +336,6 @@ class Symbolic:
 
 
 def _chooses(expr: Expr) -> bool:
-    from thetaprime.expr import walk
-
     return any(isinstance(n, Apply) and n.op == "case" for n in walk(expr))
 
 

@@ -12,6 +12,7 @@ from thetaprime.claims.context import Book, Context
 from thetaprime.claims.facts import Certificate, Settled
 from thetaprime.claims.polynomials import ONE, Monomial, Poly, Ratio, scaled
 from thetaprime.claims.positive import Proof
+from thetaprime.claims.written_matrices import matrix
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.intervals import REAL
 from thetaprime.render import spec_text
@@ -161,6 +162,9 @@ class Writer:
 
     def atom(self, atom: int) -> Expr:
         """What an atom stands for."""
+        known = matrix(self.algebra, self._key(atom), self.quotient)
+        if known is not None:
+            return known
         match self._key(atom):
             case ("slack", int(number)):
                 return Sym(f"w{number}")
