@@ -4,19 +4,25 @@ like a law is not used."""
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
+from tests.fact_rows import operand as fact
 from thetaprime.check.ranges import ranges
 from thetaprime.claims import laws
 from thetaprime.claims.algebra import Algebra
+from thetaprime.claims.context import Rejected
 from thetaprime.claims.facts import Certificate, Unproved, prove
 from thetaprime.claims.questions import Question, questions
 from thetaprime.claims.recheck import recheck
 from thetaprime.claims.symbolic import inputs
 from thetaprime.claims.written import Writer
+from thetaprime.compare.operands import operand
+from thetaprime.compare.pairs import beside
+from thetaprime.compare.verify import verify
 from thetaprime.diagnostics import SpecError
 from thetaprime.expr import Sym
 from thetaprime.interpret import executed, start
@@ -162,3 +168,28 @@ def test_normal_forms_are_written_as_in_specs(left, told):
     value = run.env[Sym("left")]
     assert value is not None
     assert Writer(run.algebra).ratio(value.ratio) == told
+
+
+def test_a_certificate_about_another_matrix_function_is_rejected():
+    """Its normal forms are not what the interpreter computes."""
+    _, question = spec("mpow(A @ A.T, -1/2) @ A", "polar(A)")
+    _, other = spec("mpow(A @ A.T, -1/3) @ A", "mpow(A @ A.T, -1/3) @ A")
+    mine, theirs = shown(question), shown(other)
+    assert mine is not None
+    assert theirs is not None
+    wrong = replace(mine, settled=tuple(
+        replace(a, algebra=b.algebra, sides=b.sides) for a, b in zip(
+            mine.settled, theirs.settled, strict=True)))
+    with pytest.raises(Rejected, match="the interpreter's number"):
+        recheck(wrong, question)
+
+
+def test_a_state_that_is_no_transpose_is_rejected():
+    pair = beside(*(operand(fact(n)).step({}) for n in ("@muon-sum", "@muon-turned")))
+    made = pair.proved()
+    verify(made)
+    (one,) = made.related
+    assert one.turned is not None
+    plain = replace(one.turned, ops=one.turned.ops[:1])
+    with pytest.raises(Rejected, match="is not 1 times"):
+        verify(replace(made, related=(replace(one, turned=plain),)))
