@@ -23,6 +23,8 @@ from thetaprime.forward import MATRICES
 from thetaprime.intervals import REAL, Interval, defined
 from thetaprime.types import ANY, PARAMS
 
+# A power of a sum with more words stays a power.
+MOST_WORDS = 256
 ORTHONORMAL = ("qr.q", "eigh.vectors")
 
 
@@ -242,6 +244,8 @@ class Words(Functions):
         if count is None or not self.compound(letter.base, letter.axes):
             return None
         base = self.read(letter.base, letter.axes)
+        if len(base) ** count > MOST_WORDS:
+            return None
         turned = [(c, self.transposed(w)) for c, w in base]
         found: Sum = [(self.algebra.number(1), ())]
         for k in range(count):
