@@ -16,6 +16,7 @@ from thetaprime.check.execution import drawn
 from thetaprime.check.ranges import Case
 from thetaprime.claims.algebra import Algebra, Value, Varies
 from thetaprime.claims.functions import PARTIAL
+from thetaprime.claims.iterated import results
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
@@ -67,7 +68,8 @@ def varies(kind: Type | None) -> Varies:
 class Symbolic:
     """One execution of a step. ``case`` are the ranges of its quantities; ``first``: it is the
     step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary.
-    ``partial``: quantities that are undefined where a matrix is singular."""
+    ``partial``: quantities that are undefined where a matrix is singular; ``depth``: in how many
+    loops."""
 
     step: Step
     case: Case
@@ -81,6 +83,7 @@ class Symbolic:
     risky: set[Poly] = field(default_factory=set)
     partial: set[Sym] = field(default_factory=set)
     tag: str = ""
+    depth: int = 0
 
     # Statements.
 
@@ -157,13 +160,28 @@ class Symbolic:
     def _inside(self) -> Symbolic:
         return Symbolic(self.step, self.case, self.first, self.algebra, self.truths, self.split,
                         dict(self.env), dict(self.risks), set(self.guarded),
-                        partial=self.partial, tag=self.tag)
+                        partial=self.partial, tag=self.tag, depth=self.depth)
+
+    def deeper(self) -> Symbolic:
+        """Inside of a loop, at any turn: what ranges say of one turn is not known of others."""
+        found = self._inside()
+        found.tag, found.depth = self.tag or "turn", self.depth + 1
+        return found
+
+    def tried(self, body: Iterable[Statement]) -> bool:
+        """Executes statements; whether that needs no case of its own."""
+        try:
+            self.execute(body)
+        except (Undefined, Unknown, Split, ArithmeticError):
+            return False
+        return True
 
     def _loop(self, loop: Loop | EachAxis) -> None:
-        """What a turn leaves as it was stays so; else equal loops of equal inputs make equal
-        results."""
+        """What a turn leaves as it was stays so; else equal turns from equal starts, or equal
+        loops of equal inputs, make equal results."""
         if isinstance(loop, Loop) and self._stays(loop):
             return
+        same = results(self, loop) if isinstance(loop, Loop) else None
         free = sorted({s for s in _free(loop) if s in self.env}, key=str)
         inputs = []
         for symbol in free:
@@ -175,6 +193,9 @@ class Symbolic:
         if any(s in self.guarded for s in free):
             self.guarded.update(made((loop,)))
         for target in made((loop,)):
+            if same is not None:
+                self.env[target] = same[target]
+                continue
             known = defined(self.case.after.env.get(target, REAL)) if not self.tag else REAL
             self.env[target] = self.algebra.atom(
                 ("loop", str(target), loop, tuple(inputs)), varies(target.type), known)

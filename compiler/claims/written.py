@@ -186,6 +186,14 @@ class Writer:
                     "max" | "min" | "all" | "any", Ratio() as inside, (str(over), *_)):
                 op = str(self._key(atom)[0])
                 return Apply(op, (self.quotient(inside),), over=(over,))
+            case ("loop", int(place), Ratio() as start, _, _, *both) if both:
+                end = both[len(both) // 2 + place]
+                assert isinstance(end, Ratio)
+                return Apply("iterate", (self.quotient(end), self.quotient(start)))
+            case ("carried", int(depth), int(place), *_):
+                return Sym("y" if (depth, place) == (1, 0) else f"y{depth}_{place}")
+            case ("turn", *_):
+                return Sym("turn")
             case (str(op), *rest):
                 args = [spec_text(self.quotient(a)) for a in rest if isinstance(a, Ratio)]
                 return Sym(f"{op}({', '.join(args)})" if args else str(rest[0]) if rest else op)
