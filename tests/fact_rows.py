@@ -142,12 +142,15 @@ EQUAL = (
     equal("M2b", "@whitened", "@spectral"),
     equal("M2c", "@spectral-turned", "@spectral"),
     equal("M2d", "@shampoo-momentum", "@muon-sum"),
+    equal("M6b", "@cubic", "@cubic-turned"),
+    equal("M6c", "@cubic", "@cubic-cases"),
     equal("M11", "@muon-average", "@muon-sum"),
     equal("M11b", "@muon-turned", "@muon-sum"),
 )
 
 DIFFERENT = (
     apart("M1d", "@shampoo-thirds", "@spectral", 1),
+    apart("M6d", "@cubic", "@cubic-other", 1),
     apart("M7", "@spectral", "@sign-matrix"),
     apart("M10", "@factored", "@full-squares"),
     when("N01", "@fading-outside", "@fading-inside", "fall = 0", "mu = 0", step=2),

@@ -7,7 +7,7 @@ its polar factors from singular values and its powers from those of the matrix i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,13 @@ class Beyond(Exception):
 
 @dataclass(frozen=True)
 class Arrays:
-    """Matrices and vectors of one tensor at a step of a run."""
+    """Matrices and vectors of one tensor at a step of a run; ``carried``: in a loop, the values
+    that it has come to, by its depth and their place."""
 
     place: Place
     leaf: int
     algebra: Algebra
+    carried: Mapping[tuple[int, int], Any] = field(default_factory=dict)
 
     def entries(self, inside: Ratio, axes: tuple[str, ...]) -> Any:
         """A matrix as the tensor that it is a view of."""
@@ -122,6 +124,11 @@ class Arrays:
             case ("spectral", Ratio() as base, str(sides), str(reach), tuple() as own, *powers):
                 pairs = tuple(zip(powers[::2], powers[1::2], strict=True))
                 return self._letter(self._matrix(base, own), sides, reach, pairs)
+            case ("carried", int(depth), int(place), *_) if (depth, place) in self.carried:
+                return self.carried[depth, place]
+            case ("loop", int(place), _, Ratio() as turns, None, int(depth), tuple() as kinds,
+                  *both):
+                return self._iterated(place, turns, depth, kinds, both)
             case ("outer", Ratio() as r, Ratio() as c, str()) if len(axes) == 2:
                 return np.outer(self._matrix(r, axes[:1]), self._matrix(c, axes[1:]))
             case ("spread", Ratio() as inside, tuple()):
@@ -131,6 +138,19 @@ class Arrays:
             case ("sign", Poly() as inside):
                 return function("sign")(self._poly(inside.terms, axes))
         raise Beyond
+
+    def _iterated(
+        self, place: int, turns: Ratio, depth: int, kinds: tuple[tuple[str, ...], ...],
+        both: list[Ratio],
+    ) -> Any:
+        """What a carried value comes to in a loop that nothing ends before its last turn."""
+        starts, ends = both[:len(kinds)], both[len(kinds):]
+        values = [self._matrix(r, axes) for r, axes in zip(starts, kinds, strict=True)]
+        for _ in range(int(self._number(turns))):
+            known = {(depth, k): v for k, v in enumerate(values)}
+            at = replace(self, carried={**self.carried, **known})
+            values = [at._matrix(r, axes) for r, axes in zip(ends, kinds, strict=True)]
+        return values[place]
 
     def _symbol(self, key: tuple[Any, ...], axes: tuple[str, ...]) -> Any:
         """A state or a draw, as the run has it."""

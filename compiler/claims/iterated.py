@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from thetaprime.claims.algebra import Value
 from thetaprime.claims.polynomials import Ratio
 from thetaprime.claims.words import Words
-from thetaprime.expr import Apply, Sym, walk
+from thetaprime.expr import Apply, Sym, symbols, walk
 from thetaprime.intervals import COUNT, REAL
 from thetaprime.ir import Carry, Draw, Loop, reads, statements
 from thetaprime.ops import ORACLES
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Form:
-    """A loop over ``carries``: what they start from, what a turn makes of them, and whether it
-    ends; of transposes where ``turned``."""
+    """A loop: the axes of the carried values, what they start from, what a turn makes of them, and
+    whether it ends; of transposes where ``turned``."""
 
+    axes: tuple[tuple[str, ...], ...]
     starts: tuple[Ratio, ...]
     ends: tuple[Ratio, ...]
     until: Ratio | None
@@ -38,7 +39,7 @@ def results(run: Symbolic, loop: Loop) -> dict[Sym, Value] | None:
     from thetaprime.claims.symbolic import varies
 
     words = Words(run.algebra)
-    matrices = any(_is_matrix(c) for c in loop.carries)
+    matrices = any(is_matrix(c) for c in loop.carries)
     if not _alike(loop):
         return None
     ways = (False, True) if matrices else (False,)
@@ -50,7 +51,8 @@ def results(run: Symbolic, loop: Loop) -> dict[Sym, Value] | None:
     turns = run.of(loop.turns).ratio
     found = {}
     for place, carry in enumerate(loop.carries):
-        key = ("loop", place, form.starts[place], turns, form.until, *form.starts, *form.ends)
+        key = ("loop", place, form.starts[place], turns, form.until, run.depth + 1, form.axes,
+               *form.starts, *form.ends)
         assert carry.value.type is not None
         value = run.algebra.atom(key, varies(carry.value.type), REAL)
         found[carry.value] = _turned(words, carry, value) if form.turned else value
@@ -70,13 +72,16 @@ def _form(run: Symbolic, words: Words, loop: Loop, turned: bool) -> Form | None:
     from thetaprime.claims.symbolic import varies
 
     inside = run.deeper()
-    starts, ends = [], []
+    if any(s in run.guarded for c in loop.carries for s in symbols(c.start)):
+        inside.guarded.update(c.value for c in loop.carries)
+    kinds, starts, ends = [], [], []
     for place, carry in enumerate(loop.carries):
         kind = carry.value.type
         assert kind is not None
-        axes = kind.axes[::-1] if turned and _is_matrix(carry) else kind.axes
+        axes = kind.axes[::-1] if turned and is_matrix(carry) else kind.axes
         value = run.algebra.atom(
             ("carried", inside.depth, place, str(replace(kind, axes=axes))), varies(kind), REAL)
+        kinds.append(axes if kind.extent is not Extent.ENTRY else ("entry",))
         inside.env[carry.value] = _turned(words, carry, value) if turned else value
         start = run.of(carry.start)
         starts.append(_back(words, carry, start) if turned else start.ratio)
@@ -91,17 +96,18 @@ def _form(run: Symbolic, words: Words, loop: Loop, turned: bool) -> Form | None:
     until = None if loop.until is None else inside.env.get(loop.until)
     if loop.until is not None and until is None:
         return None
-    return Form(tuple(starts), tuple(ends), until.ratio if until else None, turned)
+    return Form(tuple(kinds), tuple(starts), tuple(ends), until.ratio if until else None, turned)
 
 
-def _is_matrix(carry: Carry) -> bool:
+def is_matrix(carry: Carry) -> bool:
+    """Whether a carried value is a matrix."""
     kind = carry.value.type
     return kind is not None and kind.extent is Extent.TENSOR and len(kind.axes) == 2
 
 
 def _turned(words: Words, carry: Carry, value: Value) -> Value:
     """A carried matrix from its transpose."""
-    if not _is_matrix(carry):
+    if not is_matrix(carry):
         return value
     assert carry.value.type is not None
     return words.turned(value.ratio, carry.value.type.axes[::-1])
@@ -109,7 +115,7 @@ def _turned(words: Words, carry: Carry, value: Value) -> Value:
 
 def _back(words: Words, carry: Carry, value: Value) -> Ratio:
     """The transpose of a carried matrix."""
-    if not _is_matrix(carry):
+    if not is_matrix(carry):
         return value.ratio
     assert carry.value.type is not None
     return words.turned(value.ratio, carry.value.type.axes).ratio

@@ -16,7 +16,7 @@ from thetaprime.check.execution import drawn
 from thetaprime.check.ranges import Case
 from thetaprime.claims.algebra import Algebra, Value, Varies
 from thetaprime.claims.functions import PARTIAL
-from thetaprime.claims.iterated import results
+from thetaprime.claims.iterated import is_matrix, results
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
@@ -32,6 +32,8 @@ from thetaprime.ir import (
     Statement,
     Step,
     When,
+    reads,
+    statements,
 )
 from thetaprime.ir import defined as made
 from thetaprime.ops import LINEAR, ORACLES, STRUCTURE, is_reduction
@@ -181,7 +183,9 @@ class Symbolic:
         loops of equal inputs, make equal results."""
         if isinstance(loop, Loop) and self._stays(loop):
             return
-        same = results(self, loop) if isinstance(loop, Loop) else None
+        same = self._same_turns(loop) if isinstance(loop, Loop) else None
+        if any(self._singular(e) for s in statements((loop,)) for e in reads(s)):
+            self.partial.update(made((loop,)))
         free = sorted({s for s in _free(loop) if s in self.env}, key=str)
         inputs = []
         for symbol in free:
@@ -200,11 +204,20 @@ class Symbolic:
             self.env[target] = self.algebra.atom(
                 ("loop", str(target), loop, tuple(inputs)), varies(target.type), known)
 
+    def _same_turns(self, loop: Loop) -> dict[Sym, Value] | None:
+        try:
+            return results(self, loop)
+        except (Undefined, Unknown):
+            return None
+
     def _stays(self, loop: Loop) -> bool:
         """Whether a turn from the starting values ends with them."""
         inside = self._inside()
         try:
             starts = {c.value: self.of(c.start) for c in loop.carries}
+            if any(is_matrix(c) and len(starts[c.value].ratio.num.terms) > 1
+                   for c in loop.carries):
+                return False  # powers of a sum are long, and hardly the sum itself
             inside.env.update(starts)
             inside.env[loop.turn] = self.algebra.atom(("turn", loop.turn.name), frozenset(), COUNT)
             inside.execute(loop.body)

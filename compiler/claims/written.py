@@ -186,7 +186,7 @@ class Writer:
                     "max" | "min" | "all" | "any", Ratio() as inside, (str(over), *_)):
                 op = str(self._key(atom)[0])
                 return Apply(op, (self.quotient(inside),), over=(over,))
-            case ("loop", int(place), Ratio() as start, _, _, *both) if both:
+            case ("loop", int(place), Ratio() as start, _, _, _, tuple(), *both):
                 end = both[len(both) // 2 + place]
                 assert isinstance(end, Ratio)
                 return Apply("iterate", (self.quotient(end), self.quotient(start)))
