@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Of the largest: eigenvalues below are taken as 0.
 SURE = 1e-30
+# Of atoms of the step beside the one at hand.
+OTHERS = ("other", "changed")
 
 
 class Beyond(Exception):
@@ -155,9 +157,9 @@ class Arrays:
     def _symbol(self, key: tuple[Any, ...], axes: tuple[str, ...]) -> Any:
         """A state or a draw, as the run has it."""
         tag, name = key[-2:] if len(key) == 3 else ("", key[-1])
-        run = self.place.beside if tag and tag != self.place.run.step.name else self.place.run
+        run = self.place.beside if tag else self.place.run
         kind = self.place.types[bool(tag)].get(Sym(str(name)), Type())
-        if run is None or kind.axes != axes:
+        if (tag and tag not in OTHERS) or run is None or kind.axes != axes:
             raise Beyond
         value = run.env[Sym(str(name))]
         return value[self.leaf] if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from thetaprime.claims.algebra import Algebra
-from thetaprime.claims.arrays import Arrays, Beyond
+from thetaprime.claims.arrays import OTHERS, Arrays, Beyond
 from thetaprime.claims.polynomials import Monomial, Poly, Ratio
 from thetaprime.claims.same_runs import SCALE
 from thetaprime.evaluate import Run
@@ -30,7 +30,6 @@ SURE = 1e-35
 FUNCTIONS = {"exp": "exp", "ln": "log", "sin": "sin", "cos": "cos", "tanh": "tanh",
              "atan": "arctan", "floor": "floor", "round": "round", "atan2": "arctan2"}
 FOLDS: dict[str, Callable[..., Any]] = {"sum": np.sum, "max": np.max, "min": np.min}
-OTHERS = ("other", "changed")
 
 
 @dataclass
