@@ -106,11 +106,17 @@ def _expm(a: Array) -> Array:
     return np.asarray(total)
 
 
+def _given(context: Any, a: Array) -> Any:
+    """A matrix for mpmath. Raises LinAlgError where a number is none: nothing converges there."""
+    if not all(context.isfinite(v) for v in a.ravel()):
+        raise np.linalg.LinAlgError("not a number")
+    return context.matrix(a.tolist())
+
+
 def _precise_svd(context: Any, a: Array) -> Any:
     """U, the singular values and V.T to all digits that the numbers have; not a number where the
     smallest is 0 but for rounding, so that its vectors are any."""
-    u, s, vt = (np.array(part.tolist(), object) for part in context.svd_r(
-        context.matrix(a.tolist())))
+    u, s, vt = (np.array(part.tolist(), object) for part in context.svd_r(_given(context, a)))
     return (u, s.ravel(), vt) if min(s.ravel()) > SURE * max(s.ravel()) else (
         u * context.nan, s.ravel(), vt)
 
@@ -122,7 +128,7 @@ def _precise_polar(context: Any, a: Array) -> Array:
 
 def _precise_mpow(context: Any, a: Array, p: Array) -> Array:
     """Of a matrix that is positive definite beyond rounding."""
-    values, vectors = context.eigsy(context.matrix(a.tolist()))
+    values, vectors = context.eigsy(_given(context, a))
     found, q = np.array(list(values), object), np.array(vectors.tolist(), object)
     power = p.item()
     sure = min(found) > SURE * max(found) and max(found) > 0

@@ -1,8 +1,9 @@
 """Published facts about which optimizers are equal and which only look alike, as rows for the
 comparer: the verdict that is right, with the map or the conditions that the fact states.
 
-An operand that starts with @ is a spec of `tests/facts`. ``map`` is hyperparameters of b in a's,
-``inverse`` the other way round; ``conditions`` are on a's hyperparameters.
+A letter after a number (M1b) is a variant of a fact. An operand that starts with @ is a spec of
+`tests/facts`. ``map`` is hyperparameters of b in a's, ``inverse`` the other way round;
+``conditions`` are on a's hyperparameters.
 
 Facts that are left out, since the language or the comparison has no word for them:
     E60, M6            limits of hyperparameters
@@ -135,11 +136,21 @@ EQUAL = (
     special("E80", "@di-lo-co-nesterov", "nesterov"),
     mapped("E81", "@lion-k", "lion", b1="polyak*look", b2="polyak"),
     equal("M1", "@shampoo-once", "@spectral"),
+    equal("M1b", "@shampoo-damped", "@shampoo-left-damped"),
+    special("M1c", "@shampoo-damped", "@spectral", "eps = 0"),
     equal("M2", "@shampoo-left", "@spectral"),
+    equal("M2b", "@whitened", "@spectral"),
+    equal("M2c", "@spectral-turned", "@spectral"),
+    equal("M2d", "@shampoo-momentum", "@muon-sum"),
+    equal("M6b", "@cubic", "@cubic-turned"),
+    equal("M6c", "@cubic", "@cubic-cases"),
     equal("M11", "@muon-average", "@muon-sum"),
+    equal("M11b", "@muon-turned", "@muon-sum"),
 )
 
 DIFFERENT = (
+    apart("M1d", "@shampoo-thirds", "@spectral", 1),
+    apart("M6d", "@cubic", "@cubic-other", 1),
     apart("M7", "@spectral", "@sign-matrix"),
     apart("M10", "@factored", "@full-squares"),
     when("N01", "@fading-outside", "@fading-inside", "fall = 0", "mu = 0", step=2),
@@ -228,7 +239,7 @@ LIBRARIES = (
 
 # Rows that take long.
 SLOW: frozenset[str] = frozenset((
-    "M1", "M2", "N28", "N34", "N53", "adadelta t|k", "adadelta o|k",
+    "N28", "N34", "N53", "adadelta t|k", "adadelta o|k",
     "nadam t|k", "nadam o|k", "lamb o|k", "lamb o|t", "lars o|t", "muon t|o", "muon t|k",
     "muon o|k", "radam t|o", "schedule-free adamw o|k", "adafactor t|o", "adafactor t|k",
     "adafactor o|k", "schedule-free sgd", "adan"))
@@ -236,5 +247,5 @@ SLOW: frozenset[str] = frozenset((
 # Rows whose published conditions or map are not all told yet: what is said is true, not complete.
 OPEN: frozenset[str] = frozenset()
 
-# Rows that are answered with `unknown`: matrices are no words of the algebra yet.
-UNKNOWN = frozenset({"M1", "M2"})
+# Rows that are answered with `unknown`.
+UNKNOWN: frozenset[str] = frozenset()

@@ -30,6 +30,7 @@ from thetaprime.claims.facts import (
 from thetaprime.claims.polynomials import ONE, Poly, Ratio, coefficients, ratio
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.symbolic import Symbolic, Undefined, Unknown, inputs, varies
+from thetaprime.claims.turned import Turned, seen
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.intervals import REAL, Interval, of_range
 from thetaprime.ir import Step
@@ -53,14 +54,15 @@ class Rival:
 @dataclass(frozen=True)
 class Related:
     """``state`` of the second rule in terms of the first rule's: ``source`` times ``factor``, or
-    zero; ``solved``: the value for which the next points agree; ``free``: both are 0 in the cases
-    seen so far, so that any factor is right."""
+    zero; ``turned``: what the source is seen as; ``solved``: the value for which the next points
+    agree; ``free``: both are 0 in the cases seen so far, so that any factor is right."""
 
     state: str
     source: str = ""
     factor: Ratio = field(default_factory=lambda: Ratio(ONE))
     solved: bool = False
     free: bool = False
+    turned: Turned | None = None
 
 
 def prove_equality(question: Question, rival: Rival) -> tuple[Certificate, tuple[Related, ...]]:
@@ -187,6 +189,10 @@ def _candidates(
             mine = world.run.env.get(Sym(own.name, not own.constant))
             if mine is not None and varies(own.type) == varies(state.type):
                 options += _multiples(world.run.algebra, state.name, own.name, theirs, mine)
+            if mine is not None and (turned := seen(question.step, own.type, state.type)):
+                options += [replace(r, turned=turned) for r in _multiples(
+                    world.run.algebra, state.name, own.name, theirs,
+                    turned.of(world.run, own.name, not own.constant))]
         point = world.run.env.get(Sym(question.step.point, True))
         if point is not None and not world.run.algebra.subtract(theirs, point).ratio:
             options.append(Related(state.name, question.step.point))
@@ -264,6 +270,7 @@ def _followed(
                 source = run.env.get(Sym(one.source))
                 if source is None:
                     raise Unproved(f"`{one.source}` is not kept")
+                source = one.turned.of(run, one.source, False) if one.turned else source
                 given[name] = algebra.multiply(_at(algebra, one.factor, earlier), source)
         for name, one in picked.items():
             if one.solved:
@@ -278,6 +285,7 @@ def _followed(
         if not one.solved:
             if mine is None:
                 raise Unproved(f"`{one.source}` is undefined")
+            mine = one.turned.of(run, one.source, True) if one.turned else mine
             after[name] = algebra.multiply(_at(algebra, one.factor, t), mine)
     for name, one in picked.items():
         if one.solved:

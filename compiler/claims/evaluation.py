@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from thetaprime.claims.algebra import Algebra
+from thetaprime.claims.arrays import OTHERS, Arrays, Beyond
 from thetaprime.claims.polynomials import Monomial, Poly, Ratio
 from thetaprime.claims.same_runs import SCALE
 from thetaprime.evaluate import Run
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.intervals import Interval
-from thetaprime.ir import Equation, Step, statements
+from thetaprime.ir import Draw, Equation, Step, statements
 from thetaprime.numbers import Field
 from thetaprime.types import SCALAR, Extent, Type
 
@@ -29,11 +30,6 @@ SURE = 1e-35
 FUNCTIONS = {"exp": "exp", "ln": "log", "sin": "sin", "cos": "cos", "tanh": "tanh",
              "atan": "arctan", "floor": "floor", "round": "round", "atan2": "arctan2"}
 FOLDS: dict[str, Callable[..., Any]] = {"sum": np.sum, "max": np.max, "min": np.min}
-OTHERS = ("other", "changed")
-
-
-class Beyond(Exception):
-    """What the keys of atoms do not tell."""
 
 
 @dataclass
@@ -148,6 +144,10 @@ class Place:
             case ("sum", (over, extent, axes), Ratio() as inside) | (
                     "max" | "min", Ratio() as inside, (over, extent, axes)):
                 return self._folded(str(key[0]), over, extent, axes, inside, leaf, algebra)
+            case ("unview", Ratio() as inside, *over, str()):
+                return Arrays(self, leaf, algebra).entries(inside, tuple(over))
+            case ("tr", Ratio() as inside):
+                return Arrays(self, leaf, algebra).trace(inside)
             case ("+" | "*", Ratio() as one, Ratio() as other):
                 a, b = (self.ratio(r, leaf, algebra)[0] for r in (one, other))
                 return a + b if key[0] == "+" else a * b
@@ -211,7 +211,9 @@ def kinds(step: Step) -> dict[Sym, Type]:
     """The types of what a step starts from and computes."""
     return {Sym(step.point): Type(), Sym(step.gradient): Type(), Sym("loss"): SCALAR,
             Sym("t"): SCALAR, **{Sym(h.name): h.type for h in step.hypers},
-            **{Sym(s.name): s.type for s in step.states}}
+            **{Sym(s.name): s.type for s in step.states},
+            **{one.target: one.target.type for one in statements(step.body)
+               if isinstance(one, Draw) and one.target.type is not None}}
 
 
 def axes_of(*steps: Step) -> tuple[str, ...]:

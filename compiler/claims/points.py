@@ -2,8 +2,8 @@
 relation come to what the interpreter computes, and what a proof takes as known holds.
 
 An atom is computed from what its key says it is: a symbol of the run, a root, a sign, a power, a
-sum. What no key tells (matrices, answers of a problem) is `Beyond` this: such a relation has no
-points, and its proof rests on the prover's own algebra.
+sum, a product of matrices. What no key tells (decompositions, answers of a problem) is `Beyond`
+this: such a relation has no points, and its proof rests on the prover's own algebra.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from thetaprime.claims.arrays import Beyond
 from thetaprime.claims.context import Rejected
 from thetaprime.claims.equality import Rival
-from thetaprime.claims.evaluation import Beyond, Place, axes_of, kinds
+from thetaprime.claims.evaluation import Place, axes_of, kinds
 from thetaprime.claims.facts import Settled
 from thetaprime.claims.polynomials import Poly
 from thetaprime.claims.questions import Question

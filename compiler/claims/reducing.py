@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.polynomials import Poly, Ratio
-from thetaprime.claims.tables import content, terms
+from thetaprime.claims.terms import content, terms
 from thetaprime.expr import Apply
 from thetaprime.forward import REDUCED
 from thetaprime.intervals import COUNT, EITHER, defined, meet, point

@@ -15,10 +15,12 @@ from thetaprime.cases import guard_of
 from thetaprime.check.execution import drawn
 from thetaprime.check.ranges import Case
 from thetaprime.claims.algebra import Algebra, Value, Varies
+from thetaprime.claims.functions import PARTIAL
+from thetaprime.claims.iterated import is_matrix, results
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
-from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
+from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
 from thetaprime.intervals import COUNT, EITHER, REAL, Interval, defined, meet
 from thetaprime.ir import (
     Draw,
@@ -30,6 +32,8 @@ from thetaprime.ir import (
     Statement,
     Step,
     When,
+    reads,
+    statements,
 )
 from thetaprime.ir import defined as made
 from thetaprime.ops import LINEAR, ORACLES, STRUCTURE, is_reduction
@@ -65,7 +69,9 @@ def varies(kind: Type | None) -> Varies:
 @dataclass
 class Symbolic:
     """One execution of a step. ``case`` are the ranges of its quantities; ``first``: it is the
-    step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary."""
+    step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary.
+    ``partial``: quantities that are undefined where a matrix is singular; ``depth``: in how many
+    loops."""
 
     step: Step
     case: Case
@@ -77,7 +83,9 @@ class Symbolic:
     risks: dict[Sym, frozenset[Poly]] = field(default_factory=dict)
     guarded: set[Sym] = field(default_factory=set)
     risky: set[Poly] = field(default_factory=set)
+    partial: set[Sym] = field(default_factory=set)
     tag: str = ""
+    depth: int = 0
 
     # Statements.
 
@@ -122,6 +130,8 @@ class Symbolic:
             self.env[target] = None
         if any(s in self.guarded for s in symbols(value)) or _chooses(value):
             self.guarded.add(target)
+        if self._singular(value):
+            self.partial.add(target)
         self.risky = outer
 
     def _when(self, block: When, skip: frozenset[Sym]) -> None:
@@ -151,13 +161,31 @@ class Symbolic:
 
     def _inside(self) -> Symbolic:
         return Symbolic(self.step, self.case, self.first, self.algebra, self.truths, self.split,
-                        dict(self.env), dict(self.risks), set(self.guarded), tag=self.tag)
+                        dict(self.env), dict(self.risks), set(self.guarded),
+                        partial=self.partial, tag=self.tag, depth=self.depth)
+
+    def deeper(self) -> Symbolic:
+        """Inside of a loop, at any turn: what ranges say of one turn is not known of others."""
+        found = self._inside()
+        found.tag, found.depth = self.tag or "turn", self.depth + 1
+        return found
+
+    def tried(self, body: Iterable[Statement]) -> bool:
+        """Executes statements; whether that needs no case of its own."""
+        try:
+            self.execute(body)
+        except (Undefined, Unknown, Split, ArithmeticError):
+            return False
+        return True
 
     def _loop(self, loop: Loop | EachAxis) -> None:
-        """What a turn leaves as it was stays so; else equal loops of equal inputs make equal
-        results."""
+        """What a turn leaves as it was stays so; else equal turns from equal starts, or equal
+        loops of equal inputs, make equal results."""
         if isinstance(loop, Loop) and self._stays(loop):
             return
+        same = self._same_turns(loop) if isinstance(loop, Loop) else None
+        if any(self._singular(e) for s in statements((loop,)) for e in reads(s)):
+            self.partial.update(made((loop,)))
         free = sorted({s for s in _free(loop) if s in self.env}, key=str)
         inputs = []
         for symbol in free:
@@ -169,15 +197,27 @@ class Symbolic:
         if any(s in self.guarded for s in free):
             self.guarded.update(made((loop,)))
         for target in made((loop,)):
+            if same is not None:
+                self.env[target] = same[target]
+                continue
             known = defined(self.case.after.env.get(target, REAL)) if not self.tag else REAL
             self.env[target] = self.algebra.atom(
                 ("loop", str(target), loop, tuple(inputs)), varies(target.type), known)
+
+    def _same_turns(self, loop: Loop) -> dict[Sym, Value] | None:
+        try:
+            return results(self, loop)
+        except (Undefined, Unknown):
+            return None
 
     def _stays(self, loop: Loop) -> bool:
         """Whether a turn from the starting values ends with them."""
         inside = self._inside()
         try:
             starts = {c.value: self.of(c.start) for c in loop.carries}
+            if any(is_matrix(c) and len(starts[c.value].ratio.num.terms) > 1
+                   for c in loop.carries):
+                return False  # powers of a sum are long, and hardly the sum itself
             inside.env.update(starts)
             inside.env[loop.turn] = self.algebra.atom(("turn", loop.turn.name), frozenset(), COUNT)
             inside.execute(loop.body)
@@ -273,7 +313,14 @@ class Symbolic:
     def _asks(self, poly: Poly) -> Exception:
         return Split(poly)
 
+    def _singular(self, expr: Expr) -> bool:
+        """Whether a matrix may be singular in an expression: the laws say nothing there."""
+        return any(n in self.partial if isinstance(n, Sym) else (
+            isinstance(n, Apply) and n.op in PARTIAL) for n in walk(expr))
+
     def _default(self, expr: Apply) -> Value:
+        if self._singular(expr.args[0]):
+            raise Unknown("a default in the place of a matrix function")
         outer, self.risky = self.risky, set()
         try:
             found = self.of(expr.args[0])
@@ -323,8 +370,6 @@ class Symbolic:
 
 
 def _chooses(expr: Expr) -> bool:
-    from thetaprime.expr import walk
-
     return any(isinstance(n, Apply) and n.op == "case" for n in walk(expr))
 
 

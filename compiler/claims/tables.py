@@ -9,7 +9,8 @@ from functools import reduce
 from typing import Any
 
 from thetaprime.claims.algebra import Algebra, Value
-from thetaprime.claims.polynomials import ONE, UNIT, Monomial, Poly, Ratio, common, over, ratio
+from thetaprime.claims.functions import MATRIX, again
+from thetaprime.claims.terms import taken, terms
 from thetaprime.expr import Apply
 from thetaprime.forward import FORWARD, MATRICES
 from thetaprime.intervals import REAL, Interval, defined, meet
@@ -162,6 +163,8 @@ def _apart(
     if not places:
         from thetaprime.claims.symbolic import varies
 
+        if expr.op == "unview" and (known := again(algebra, expr, args[0])) is not None:
+            return known
         interval = MATRICES[expr.op](*(a.interval for a in args)) if expr.op in MATRICES else REAL
         return algebra.call(expr.op, args, varies(expr.type), defined(interval), *expr.over,
                             str(expr.type))
@@ -175,78 +178,13 @@ def _apart(
     return total
 
 
-def terms(algebra: Algebra, value: Ratio, kind: frozenset[str]) -> list[tuple[Ratio, Ratio]]:
-    """A value as a sum of products: a factor that does not vary along ``kind``, and the rest."""
-    whole = bool(algebra.varies(Ratio(value.den)) & kind)
-    found: dict[Ratio, Poly] = {}
-    for monomial, coefficient in value.num.terms.items():
-        out, own = split(algebra, monomial, kind)
-        part = ratio(Poly({own: Fraction(1)}), value.den if whole else ONE)
-        found[part] = found.get(part, Poly({})) + Poly({out: coefficient})
-    return [(ratio(outside, ONE if whole else value.den), part)
-            for part, outside in found.items()]
-
-
-def split(algebra: Algebra, monomial: Monomial, kind: frozenset[str]) -> tuple[Monomial, Monomial]:
-    """The atoms of a monomial that do not vary along ``kind``, and those that do."""
-    out = tuple((a, e) for a, e in monomial if not algebra.known_atom(a).varies & kind)
-    return out, tuple((a, e) for a, e in monomial if algebra.known_atom(a).varies & kind)
-
-
-def content(algebra: Algebra, value: Ratio, kind: frozenset[str]) -> tuple[Ratio, Ratio]:
-    """The factor common to all terms that does not vary along ``kind``, and the rest."""
-    if not value.num:
-        return Ratio(ONE), value
-    top = split(algebra, common([value.num]), kind)[0]
-    number = abs(value.num.terms[value.num.leading])
-    num = Poly({over(m, top) or UNIT: c / number for m, c in value.num.terms.items()})
-    if algebra.varies(Ratio(value.den)) & kind:
-        low = split(algebra, common([value.den]), kind)[0]
-        den = Poly({over(m, low) or UNIT: c for m, c in value.den.terms.items()})
-        return ratio(Poly({top: number}), Poly({low: Fraction(1)})), ratio(num, den)
-    return ratio(Poly({top: number}), value.den), Ratio(num)
-
-
-def divided(algebra: Algebra, value: Ratio, kind: frozenset[str]) -> tuple[Poly, Ratio]:
-    """The polynomial common to all terms that does not vary along ``kind``, and the rest:
-    1 - mu^2 and G of G - mu^2*G."""
-    from thetaprime.claims.factors import factors
-
-    groups: dict[Monomial, Poly] = {}
-    for monomial, coefficient in value.num.terms.items():
-        out, own = split(algebra, monomial, kind)
-        groups[own] = groups.get(own, Poly({})) + Poly({out: coefficient})
-    if all(len(p.terms) == 1 for p in groups.values()):
-        return ONE, value
-    found = {own: factors(p) for own, p in groups.items()}
-    first, *others = (dict(parts) for _, parts in found.values())
-    least = {p: min(e, *(o.get(p, 0) for o in others), e) for p, e in first.items()}
-    rest, shared = Poly({}), ONE
-    for own, (number, parts) in found.items():
-        one = Poly({own: number})
-        for part, exponent in parts:
-            one = one * part.power(exponent - least.get(part, 0))
-        rest = rest + one
-    for part, exponent in least.items():
-        shared = shared * part.power(exponent)
-    return shared, ratio(rest, value.den)
-
-
 def homogeneous(degree: Callable[[Algebra, Value, list[Value]], Value], even: bool = False
                 ) -> Callable[..., Value]:
     """An operation that takes a positive factor c of its first argument out as ``degree`` says."""
 
     def forward(run: Any, expr: Apply, args: list[Value]) -> Value:
         algebra: Algebra = run.algebra
-        kind = inner(expr.args[0], expr)
-        outside, rest = content(algebra, args[0].ratio, kind)
-        shared, rest = divided(algebra, rest, kind)
-        factor = algebra.multiply(algebra.value(outside), algebra.value(Ratio(shared)))
-        sign = algebra.sign(factor)
-        if sign.ratio.constant not in (1, -1):
-            factor, rest = algebra.number(1), args[0].ratio
-        elif sign.ratio.constant == -1:
-            factor, rest = algebra.negative(factor), Ratio(-rest.num, rest.den)
+        factor, rest = taken(algebra, args[0].ratio, inner(expr.args[0], expr))
         given = [algebra.value(rest), *args[1:]]
         found = _apart(algebra, expr, given, [], [])
         return algebra.multiply(degree(algebra, factor, args), found)
@@ -262,24 +200,16 @@ def _none(algebra: Algebra, _: Value, __: list[Value]) -> Value:
     return algebra.number(1)
 
 
-def _inverse(algebra: Algebra, factor: Value, _: list[Value]) -> Value:
-    return algebra.divide(algebra.number(1), factor)
-
-
-def _raised(algebra: Algebra, factor: Value, args: list[Value]) -> Value:
-    return algebra.raised(factor, args[1])
-
-
 LINEAR_IN: dict[str, Callable[..., Value]] = {
-    **dict.fromkeys(("T", "tr", "diag", "diagonal", "triu", "view", "unview", "unfold", "refold",
+    **dict.fromkeys(("diag", "diagonal", "triu", "view", "unview", "unfold", "refold",
                      "along", "seen", "take", "at", *WHOLE), linear((0,))),
-    "@": linear((0, 1)), "outer": linear((0, 1)), "solve": linear((1,)),
+    "outer": linear((0, 1)),
     "tri_solve": linear((1,)), "hvp": linear((1,)), "slope": linear((1,)), "push": linear((1,)),
     "pull": linear((1,)), "hess_ell": linear((1,)), "ggn": linear((1,)), "shift": linear(()),
-    "polar": homogeneous(_none), "inv": homogeneous(_inverse), "mpow": homogeneous(_raised),
     "norm2": homogeneous(_same), "qr.q": homogeneous(_none), "qr.r": homogeneous(_same),
     "eigh.values": homogeneous(_same), "eigh.vectors": homogeneous(_none),
     "svd.u": homogeneous(_none), "svd.s": homogeneous(_same), "svd.v": homogeneous(_none),
+    **MATRIX,
 }
 
 

@@ -12,6 +12,7 @@ from thetaprime.claims.context import Book, Context
 from thetaprime.claims.facts import Certificate, Settled
 from thetaprime.claims.polynomials import ONE, Monomial, Poly, Ratio, scaled
 from thetaprime.claims.positive import Proof
+from thetaprime.claims.written_matrices import matrix
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.intervals import REAL
 from thetaprime.render import spec_text
@@ -161,6 +162,9 @@ class Writer:
 
     def atom(self, atom: int) -> Expr:
         """What an atom stands for."""
+        known = matrix(self.algebra, self._key(atom), self.quotient)
+        if known is not None:
+            return known
         match self._key(atom):
             case ("slack", int(number)):
                 return Sym(f"w{number}")
@@ -182,6 +186,14 @@ class Writer:
                     "max" | "min" | "all" | "any", Ratio() as inside, (str(over), *_)):
                 op = str(self._key(atom)[0])
                 return Apply(op, (self.quotient(inside),), over=(over,))
+            case ("loop", int(place), Ratio() as start, _, _, _, tuple(), *both):
+                end = both[len(both) // 2 + place]
+                assert isinstance(end, Ratio)
+                return Apply("iterate", (self.quotient(end), self.quotient(start)))
+            case ("carried", int(depth), int(place), *_):
+                return Sym("y" if (depth, place) == (1, 0) else f"y{depth}_{place}")
+            case ("turn", *_):
+                return Sym("turn")
             case (str(op), *rest):
                 args = [spec_text(self.quotient(a)) for a in rest if isinstance(a, Ratio)]
                 return Sym(f"{op}({', '.join(args)})" if args else str(rest[0]) if rest else op)

@@ -85,7 +85,7 @@ def _proved(pair: Pair) -> Sequence[Link]:
             shown = at.proved() if not at.missing() and at.agrees(QUICK) else None
             links = shown and [
                 Link(r.state, r.source, _factor(shown.certificate.settled[0].algebra, r))
-                for r in shown.related if not r.solved]
+                for r in shown.related if not r.solved and r.turned is None]
             if links:
                 return links
     return ()

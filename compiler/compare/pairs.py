@@ -17,6 +17,7 @@ from thetaprime.claims.refute import Counterexample, Tested, attack, sampled, sh
 from thetaprime.claims.same_runs import judged_equal
 from thetaprime.claims.symbolic import Unknown
 from thetaprime.compare import invariants
+from thetaprime.compare.axis_names import named_alike
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols
 from thetaprime.ir import Hyper, Step
 from thetaprime.render import spec_text
@@ -159,6 +160,11 @@ class Shown:
     def lines(self) -> list[str]:
         """The proof for people."""
         return self.certificate.text().split("\n")
+
+
+def beside(a: Step, b: Step) -> Pair:
+    """Two rules that call the axes of their views alike."""
+    return Pair(a, named_alike(a, b))
 
 
 def usual(pair: Pair) -> dict[str, Fraction]:

@@ -16,7 +16,7 @@ from thetaprime.claims.refute import Tested
 from thetaprime.compare import lti, nearby, reported
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import Pair, equal, texts
+from thetaprime.compare.pairs import Pair, beside, equal, texts
 from thetaprime.compare.proving import QUICK, THOROUGH, differs, proved
 from thetaprime.compare.result import Comparison
 from thetaprime.compare.settings import at_settings, narrowed, resting, under_conditions
@@ -40,7 +40,7 @@ def _over_choices(a: Operand, b: Operand) -> Comparison:
     """The verdict at the default choices; where others change it, that is a condition."""
     every = list(_choices(a, b))
     fixed_a, fixed_b = every[0]
-    first = _judged(a, b, Pair(a.step(fixed_a), b.step(fixed_b)))
+    first = _judged(a, b, beside(a.step(fixed_a), b.step(fixed_b)))
     if len(every) == 1:
         return first
     default = _told(every[0])
@@ -48,7 +48,7 @@ def _over_choices(a: Operand, b: Operand) -> Comparison:
         return replace(first, choices=default, notes=(
             *first.notes, *_other_choices(a, b, first, every)))
     for fixed_a, fixed_b in every[1:]:
-        pair = Pair(a.step(fixed_a), b.step(fixed_b))
+        pair = beside(a.step(fixed_a), b.step(fixed_b))
         other = _equal_so(a, b, pair)
         if other is not None:
             changed = {n: v for n, v in _told((fixed_a, fixed_b)).items() if default.get(n) != v}
@@ -87,7 +87,8 @@ def _other_choices(
     apart: list[str] = []
     for fixed_a, fixed_b in every[1:]:
         one, other = a.step(fixed_a), b.step(fixed_b)
-        pair = replace(proved, a=other, b=one) if turned else replace(proved, a=one, b=other)
+        pair = beside(other, one) if turned else beside(one, other)
+        pair = replace(proved, a=pair.a, b=pair.b)
         words = " and ".join(f"{n} = {v}" for n, v in _told((fixed_a, fixed_b)).items()
                              if first.choices.get(n) != v)
         (same if pair.agrees(QUICK) and _sure(pair, first) else apart).append(words)

@@ -83,7 +83,8 @@ def _kept(shown: Shown, one: Related) -> None:
         except (*FAILED, TypeError, np.linalg.LinAlgError):
             continue
         for mine, theirs in both:
-            a = mine.env.get(Sym(one.source, True))
+            a = mine.env.get(Sym(one.source, True)) if one.turned is None else mine.value(
+                one.turned.expr(one.source, True))
             b = theirs.env.get(Sym(one.state, True))
             for left, right in zip(*map(_flat, (a, b)), strict=False):
                 if left == left and right == right and not same(left * _of(left, factor), right):
