@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
 from thetaprime.claims.refute import Counterexample
+from thetaprime.compare.limits import Limit
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import Shown
 
@@ -32,6 +33,12 @@ class Apart:
     found: Counterexample = field(compare=False, repr=False)
 
 
+def second_is_wider(map: Mapping[str, str], conditions: Iterable[str], b: str) -> bool:
+    """Of a rule that is another one at a setting, or in a limit: whether it is the second, the
+    hyperparameters of which are set."""
+    return bool(map) or any(f" of {b}" in c for c in conditions)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The verdict on ``a`` and ``b``.
@@ -54,7 +61,7 @@ class Comparison:
     counterexample: Apart | None = None
     points: int = 0
     seconds: float = 0.0
-    proof: Shown | Unrolled | None = field(default=None, compare=False, repr=False)
+    proof: Shown | Unrolled | Limit | None = field(default=None, compare=False, repr=False)
 
     @property
     def certificate(self) -> tuple[str, ...]:
@@ -86,9 +93,11 @@ class Comparison:
             case "equal-when":
                 return f"{a} and {b} are equal when {', or when '.join(self.conditions)}"
             case "specialises":
-                wider, narrower = (b, a) if self.map else (a, b)
+                turned = second_is_wider(self.map, self.conditions, b)
+                wider, narrower = (b, a) if turned else (a, b)
                 settings = self.map or self.inverse
-                told = [f"{n} = {v}" for n, v in settings.items()] or self.conditions
+                told = [f"{n} = {v}" for n, v in settings.items()] or [
+                    c.replace(f" of {b}", "") for c in self.conditions]
                 return f"{wider} with {', '.join(told)} is {narrower}"
             case "equal-up-to":
                 return f"{a} and {b} are equal up to {self.conditions[0]}"

@@ -14,6 +14,7 @@ from itertools import islice, product
 
 from thetaprime.claims.refute import Tested
 from thetaprime.compare import lti, nearby, reported
+from thetaprime.compare.approached import approached
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import Pair, equal, texts
@@ -117,7 +118,12 @@ def _equal_so(a: Operand, b: Operand, pair: Pair) -> Comparison | None:
 
 def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
     found = next(_equalities(a, b, pair), None)
-    return found if found is not None else _apart(a, b, pair)
+    if found is not None:
+        return found
+    near = approached(pair)
+    if near is not None and near.plain:
+        return near.comparison(a, b)
+    return _apart(a, b, pair, tuple(near.notes(a, b)) if near is not None else ())
 
 
 def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
@@ -127,7 +133,8 @@ def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
         yield from way(a, b, pair)
 
 
-def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
+def _apart(a: Operand, b: Operand, pair: Pair, near: Sequence[str]) -> Comparison:
+    """What tells the rules apart; ``near``: a limit in which they meet."""
     missing = [h.name for h in pair.missing()]
     rest = pair.assuming(*(equal(h.name, Num("0")) for h in resting(pair)))
     found = counterexample(rest, THOROUGH)
@@ -141,7 +148,7 @@ def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
             "tried: the same rule, settings, maps of hyperparameters, conditions",),
             points=points.points if isinstance(points, Tested) else 0)
     decided = lti.decided(pair)
-    notes = [*(decided.notes if decided is not None else ()), *differs(pair),
+    notes = [*(decided.notes if decided is not None else ()), *near, *differs(pair),
              *nearby.notes(a, b, pair)]
     if missing:
         notes.append(f"no values of {', '.join(f'`{n}`' for n in missing)} of {b.text} were found "
