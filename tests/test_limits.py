@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 import thetaprime as tp
-from thetaprime.compare.ends import Broken, continuous, put
+from thetaprime.bounds import INF
+from thetaprime.compare.approached import approached
+from thetaprime.compare.ends import continuous, put
 from thetaprime.compare.limits import Limit
+from thetaprime.compare.norms import Broken, rooted
 from thetaprime.compare.operands import operand
 from thetaprime.compare.orders import regular
+from thetaprime.compare.pairs import Pair
 from thetaprime.compare.result import Comparison
 from thetaprime.compare.verify import Rejected, verify
 from thetaprime.expr import Num, Sym
@@ -132,6 +136,19 @@ def test_states_become_sums() -> None:
         "vhat = v'/n'", "x' = x - lr*mhat/(sqrt(vhat) + eps)"]
 
 
+def test_a_hyperparameter_without_effect_goes_nowhere() -> None:
+    idle = spec("Idle", "eps", "", "x' = x - lr*sign(g) - 0*eps*x")
+    assert not any("->" in c for c in compared(idle, SIGNS).conditions)
+    assert approached(Pair(step(idle), step(SIGNS))) is None
+
+
+def test_a_power_of_the_distance_may_stand_before_a_choice() -> None:
+    rule = spec("Choice", "b2", "v", "v' = b2*v + (1 - b2)*g^2",
+                "x' = x - lr*(sqrt(1 - b2)*(g/sqrt(v') default 0))")
+    found = compared(rule, SUMS)
+    assert (found.verdict, found.conditions) == ("specialises", ("b2 -> 1",))
+
+
 def test_without_bias_correction_steps_grow_without_bound() -> None:
     with pytest.raises(Broken):
         regular(step(RMS), "b2", Fraction(1))
@@ -144,6 +161,40 @@ def test_what_jumps_is_not_continuous() -> None:
     signs = spec("Signs", "eps", "", "x' = x - lr*sign(eps)*g")
     with pytest.raises(Broken):
         continuous(step(signs), {"eps": Fraction(0)})
+
+
+# Norms.
+
+
+NORM = spec("AdamNorm", "b1 b2", "m v", "hyper p = 2 in [1, inf)", "m' = b1*m + (1 - b1)*g",
+            "v' = b2^p*v + (1 - b2^p)*abs(g)^p", "x' = x - lr/(1 - b1^t)*m'/v'^(1/p)")
+
+
+def test_adamax_is_adam_with_a_norm_that_grows_without_bound() -> None:
+    found = compared(NORM, "adamax")
+    assert (found.verdict, found.conditions) == ("specialises", ("p -> inf",))
+    assert isinstance(found.proof, Limit)
+    assert "v' = max(b2*v, abs(g))" in list(body_lines(found.proof.pair.a.body))
+    verify(found.proof)
+    with pytest.raises(Rejected):
+        verify(replace(found.proof, rescaled=()))
+
+
+def test_a_norm_of_the_gradient_goes_to_its_largest_entry() -> None:
+    norm = spec("Normed", "", "", "hyper p = 2 in [1, inf)",
+                "x' = x - lr*g/sum(abs(g)^p over model)^(1/p)")
+    largest = spec("Largest", "", "", "x' = x - lr*g/max(abs(g) over model)")
+    found = compared(norm, largest)
+    assert (found.verdict, found.conditions) == ("specialises", ("p -> inf",))
+
+
+@pytest.mark.parametrize("line", [
+    "v' = b2^p*v - b2^p*v/2 + abs(g)^p", "v' = b2*v + (1 - b2)*abs(g)^p",
+    "v' = b2^p*v + abs(g)^p/p", "v' = b2^p*v + (1 - b2^p)*g^p"])
+def test_norms_of_other_forms_are_not_taken_for_granted(line: str) -> None:
+    text = NORM.replace("v' = b2^p*v + (1 - b2^p)*abs(g)^p", line)
+    with pytest.raises(Broken):
+        continuous(rooted(step(text), "p").new, {"p": INF})
 
 
 # Certificates.

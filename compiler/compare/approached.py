@@ -11,22 +11,25 @@ from itertools import combinations, islice, product
 
 import numpy as np
 
+from thetaprime.bounds import End
 from thetaprime.compare.ends import Continuity, put
 from thetaprime.compare.limits import Limit, apart, at_end, met
 from thetaprime.compare.maps import neutral
 from thetaprime.compare.nearing import STEPS, Numbers, Toward, open_ends
+from thetaprime.compare.norms import is_root
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import FAILED, Pair, Shown, texts
+from thetaprime.compare.pairs import FAILED, Pair, Shown, real, texts
 from thetaprime.compare.probe import points
 from thetaprime.compare.proving import MOST_PROOFS, over_time, proved
 from thetaprime.compare.result import Comparison
 from thetaprime.compare.verify_limits import Rejected, check
-from thetaprime.expr import Apply, Sym
-from thetaprime.ir import Hyper, Step
+from thetaprime.expr import Apply, Sym, symbols, walk
+from thetaprime.ir import EachAxis, Hyper, Loop, Step, reads, statements
 from thetaprime.render import spec_text
 from thetaprime.signature import asks_more
 
 MOST_SPARE, MOST_MISSING, MOST_TRIED = 5, 3, 64
+FEW = 8  # of rules with loops, which take long to run
 RATE, T = Sym("lr"), Sym("t")
 # The learning rate of the second rule over time, where it has to follow a schedule.
 ROOT = Apply("sqrt", (T,))
@@ -100,20 +103,21 @@ def _limits(pair: Pair) -> Iterator[Limit]:
     """Limits of the first rule that are the second one, with what only that one has at rest; else
     along a schedule of its learning rate. The first that is proved."""
     spare, missing = pair.spare, pair.missing()
-    if not any(map(open_ends, spare)) or len(spare) > MOST_SPARE or len(missing) > MOST_MISSING:
+    ends = {h.name: _ends(pair.a, h) for h in spare}
+    if not any(ends.values()) or len(spare) > MOST_SPARE or len(missing) > MOST_MISSING:
         return
-    if asks_more(pair.a) or asks_more(pair.b):
+    if asks_more(pair.a) or asks_more(pair.b) or not set(missing) <= set(real(pair.b)):
         return
     given = {h.name: neutral(h)[0] for h in missing if neutral(h)}
     later: list[Toward] = []
     tried = 0
     for toward, steps in _close(pair, [Toward(*way, given) for way in islice(
-            _ways(spare), MOST_TRIED)]):
+            _ways(spare, ends), FEW if _loops(pair) else MOST_TRIED)]):
         if steps < STEPS:
             later.append(toward)
-        elif tried < MOST_PROOFS and _agree(pair, toward):
+        elif tried < MOST_PROOFS:
             tried += 1
-            proof = _limit(pair.a, pair.b, toward)
+            proof = goes(pair.a, pair.b, toward)
             if proof is not None:
                 yield proof
                 return
@@ -121,11 +125,10 @@ def _limits(pair: Pair) -> Iterator[Limit]:
         for form in SCHEDULES:
             along = [replace(w, given={**w.given, RATE.name: form}) for w in later]
             for toward, steps in _close(pair, along):
-                if steps == STEPS and _agree(pair, toward):
-                    proof = _limit(pair.a, pair.b, toward)
-                    if proof is not None:
-                        yield proof
-                        return
+                proof = goes(pair.a, pair.b, toward) if steps == STEPS else None
+                if proof is not None:
+                    yield proof
+                    return
 
 
 def _rates(step: Step) -> set[Sym]:
@@ -143,38 +146,58 @@ def _close(pair: Pair, ways: Sequence[Toward]) -> Iterator[tuple[Toward, int]]:
             wanted = list(points(pair.b, numbers.theirs(ways[0].given)))
     except FAILED:
         return
+    if not wanted or not any(map(np.any, map(np.subtract, wanted[-1], numbers.trial.point))):
+        return  # nothing, or a rule that stays where it is
     for toward in ways:
         steps = numbers.quickly(toward, wanted)
         if steps:
             yield toward, steps
 
 
-def _agree(pair: Pair, toward: Toward) -> bool:
-    """Whether numbers near the ends support a limit."""
-    return all(Numbers(pair, salt).agree(toward) for salt in (1, 7))
+def _ends(step: Step, hyper: Hyper) -> list[End]:
+    """Where a hyperparameter may go: beyond all bounds only as the exponent of a norm."""
+    return [e for e in open_ends(hyper) if isinstance(e, Fraction) or any(
+        is_root(n, hyper.name) for s in step.body for one in reads(s) for n in walk(one))]
 
 
-def _ways(spare: Sequence[Hyper]) -> Iterator[tuple[dict[str, Fraction], dict[str, Fraction]]]:
+def _loops(pair: Pair) -> bool:
+    return any(isinstance(s, Loop | EachAxis) for step in (pair.a, pair.b)
+               for s in statements(step.body))
+
+
+def _ways(
+    spare: Sequence[Hyper], ends: Mapping[str, Sequence[End]]
+) -> Iterator[tuple[dict[str, End], dict[str, Fraction]]]:
     """What goes to which end, and what is at which number: as little as possible first."""
-    options = {h.name: [*((e, True) for e in open_ends(h)), *((v, False) for v in _numbers(h))]
-               for h in spare}
+    options: dict[str, list[tuple[End, bool]]] = {h.name: [
+        *((e, True) for e in ends[h.name]), *((v, False) for v in _numbers(h))] for h in spare}
     for count in range(1, len(spare) + 1):
         for names in combinations(options, count):
             for values in product(*(options[n] for n in names)):
                 chosen = dict(zip(names, values, strict=True))
-                ends = {n: v for n, (v, moves) in chosen.items() if moves}
-                if ends:
-                    yield ends, {n: v for n, (v, moves) in chosen.items() if not moves}
+                going = {n: v for n, (v, moves) in chosen.items() if moves}
+                if going:
+                    yield going, {n: v for n, (v, moves) in chosen.items()
+                                 if not moves and isinstance(v, Fraction)}
 
 
 def _numbers(hyper: Hyper) -> list[Fraction]:
     bounds = hyper.range
+    if hyper.type.kind != "real" or isinstance(hyper.default, tuple):
+        return []
     return [v for v in map(Fraction, (0, 1)) if bounds is None or v in bounds]
 
 
-def _limit(rule: Step, other: Step, toward: Toward) -> Limit | None:
-    """The proof of a limit that numbers support."""
-    for rescaled, found in at_end(put(rule, toward.settings), toward.ends):
+def goes(rule: Step, other: Step, toward: Toward) -> Limit | None:
+    """The proof of a limit, where numbers support it."""
+    step = put(rule, toward.settings)
+    read = {s for one in step.body for e in reads(one) for s in symbols(e)}
+    numbers = [Numbers(Pair(rule, other), salt) for salt in (1, 7)]
+    if not ({Sym(n) for n in toward.ends} <= read and all(n.agree(toward) for n in numbers)):
+        return None
+    if not any(n.needed(toward) for n in numbers):
+        return None
+    for rescaled, found in at_end(step, toward.ends):
         pair = Pair(found.end, other, toward.given)
         shown = _shown(found, pair) if met(found, pair) else None
         if shown is not None:

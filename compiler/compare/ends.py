@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from thetaprime.bounds import INF, End
 from thetaprime.check.ranges import Ranges, ranges
+from thetaprime.compare.norms import Broken, at_infinity
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols, walk
 from thetaprime.intervals import Interval
 from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, Step, When, reads
@@ -34,16 +36,16 @@ CONTINUOUS = frozenset({
 COMPARED = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
-class Broken(Exception):
-    """A step that is not shown to be continuous; the message says where."""
-
-
 # Rules with values put in.
 
 
-def put(step: Step, values: Mapping[str, Fraction]) -> Step:
-    """The rule with hyperparameters at these values, which it has no longer."""
-    given: dict[Sym, Expr] = {Sym(n): numeral(v) for n, v in values.items()}
+def put(step: Step, values: Mapping[str, End]) -> Step:
+    """The rule with hyperparameters at these values, which it has no longer; exponents of norms may
+    be infinite. Raises Broken for others that are."""
+    for name in values:
+        step = at_infinity(step, name) if values[name] == INF else step
+    given: dict[Sym, Expr] = {Sym(n): numeral(v) for n, v in values.items()
+                              if isinstance(v, Fraction)}
     own = {n: e for n, e in given.items() if n.name in {h.name for h in step.hypers}}
     states = tuple(replace(s, start=_started(s.start, own)) for s in step.states)
     hypers = tuple(replace(h, default=_default(h.default, own))
@@ -135,10 +137,14 @@ class Continuity:
     off: tuple[Expr, ...]
 
 
-def continuous(step: Step, ends: Mapping[str, Fraction]) -> Continuity:
+def continuous(step: Step, ends: Mapping[str, End]) -> Continuity:
     """That a step is continuous where hyperparameters are at ends. Raises Broken."""
     end = put(step, ends)
-    walker = _Walker(ends, ranges(end), _moved(step, ends))
+    seeds = {Sym(n) for n in ends} | {o for s in step.body for o in outputs(s) if any(
+        Sym(n) in symbols(e) for n in ends for e in reads(s))}
+    step = put(step, {n: v for n, v in ends.items() if v == INF})
+    finite = {Sym(n): numeral(v) for n, v in ends.items() if isinstance(v, Fraction)}
+    walker = _Walker(finite, ranges(end), _moved(step, seeds))
     for state in step.states:
         starts = state.start.args if isinstance(state.start, Draw) else (state.start,)
         if isinstance(state.start, Draw) and any(map(walker.moves, starts)):
@@ -152,9 +158,9 @@ def continuous(step: Step, ends: Mapping[str, Fraction]) -> Continuity:
     return Continuity(end, tuple(dict.fromkeys(walker.off)))
 
 
-def _moved(step: Step, ends: Iterable[str]) -> frozenset[Sym]:
-    """The symbols that depend on what goes to its end."""
-    found = {Sym(n) for n in ends}
+def _moved(step: Step, seeds: Iterable[Sym]) -> frozenset[Sym]:
+    """The symbols that depend on what goes to its end, from those that read it."""
+    found = set(seeds)
     size = 0
     while len(found) != size:
         size = len(found)
@@ -179,13 +185,12 @@ def _start_moves(start: Expr | Draw, found: set[Sym]) -> bool:
 class _Walker:
     """Collects in ``off`` what must not be 0."""
 
-    ends: Mapping[str, Fraction]
+    values: Mapping[Sym, Expr]
     known: Ranges
     moved: frozenset[Sym]
 
     def __post_init__(self) -> None:
         self.off: list[Expr] = []
-        self.values: dict[Sym, Expr] = {Sym(n): numeral(v) for n, v in self.ends.items()}
 
     def moves(self, expr: Expr) -> bool:
         return any(s in self.moved for s in symbols(expr))

@@ -15,11 +15,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from thetaprime.bounds import End
 from thetaprime.claims.facts import Certificate
 from thetaprime.claims.questions import Relation
 from thetaprime.claims.runs import run
-from thetaprime.compare.ends import ZERO, Broken, Continuity, continuous
+from thetaprime.compare.ends import ZERO, Continuity, continuous
 from thetaprime.compare.nearing import Numbers, Toward
+from thetaprime.compare.norms import Broken, Rooted, rooted
 from thetaprime.compare.orders import regular
 from thetaprime.compare.pairs import FAILED, Pair, Shown
 from thetaprime.compare.rescaled import Rescaled
@@ -40,7 +42,7 @@ class Limit:
 
     rule: Step
     toward: Toward
-    rescaled: tuple[Rescaled, ...]
+    rescaled: tuple[Rescaled | Rooted, ...]
     off: tuple[Expr, ...]
     shown: Shown
 
@@ -71,15 +73,16 @@ class Limit:
 
 
 def at_end(
-    step: Step, ends: Mapping[str, Fraction]
-) -> Iterator[tuple[tuple[Rescaled, ...], Continuity]]:
+    step: Step, ends: Mapping[str, End]
+) -> Iterator[tuple[tuple[Rescaled | Rooted, ...], Continuity]]:
     """Ways to see that a rule is continuous at ends: as it is, and after a change of states."""
     with suppress(Broken):
         yield (), continuous(step, ends)
-    made: list[Rescaled] = []
+    made: list[Rescaled | Rooted] = []
     for name, end in ends.items():
         with suppress(Broken):
-            one = regular(made[-1].new if made else step, name, end)
+            last = made[-1].new if made else step
+            one = regular(last, name, end) if isinstance(end, Fraction) else rooted(last, name)
             if one.new != one.old:
                 made.append(one)
     if made:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from thetaprime.bounds import INF, End
 from thetaprime.claims.runs import Trial, precise, run, shapes
 from thetaprime.claims.same_runs import rival_hypers
 from thetaprime.compare.pairs import FAILED, Pair
@@ -22,6 +23,7 @@ from thetaprime.ir import Hyper, Step
 
 STEPS, ENTRIES = 3, 5
 CLOSE, NEAR = 1e-2, Fraction(1, 10**7)
+FAR = Fraction(1, 100)  # float64 holds powers up to this one over
 # Distances to the end in 50 digits, by how much the gap has to shrink from the first to the second
 # (a root of the distance would shrink by 1e-6), and what is as good as none.
 FIRST, SECOND, SHRINKS, NONE = Fraction(1, 10**12), Fraction(1, 10**24), 1e-5, 1e-18
@@ -32,23 +34,26 @@ class Toward:
     """What is done to a rule: hyperparameters go to ``ends`` of their ranges, others are at
     ``settings``; ``given``: those of the other rule, in the first rule's."""
 
-    ends: Mapping[str, Fraction]
+    ends: Mapping[str, End]
     settings: Mapping[str, Fraction]
     given: Mapping[str, Expr]
 
 
-def open_ends(hyper: Hyper) -> list[Fraction]:
-    """The finite ends that do not belong to the range of a real hyperparameter."""
+def open_ends(hyper: Hyper) -> list[End]:
+    """The ends that do not belong to the range of a real hyperparameter."""
     bounds = hyper.range
     if bounds is None or hyper.type.kind != "real" or isinstance(hyper.default, tuple):
         return []
     ends = ((bounds.low, bounds.low_closed), (bounds.high, bounds.high_closed))
-    return [e for e, closed in ends if e is not None and not closed]
+    found: list[End] = [e for e, closed in ends if e is not None and not closed]
+    return [*found, INF] if bounds.high is None else found
 
 
-def beside(hyper: Hyper, end: Fraction, distance: Fraction) -> Fraction:
-    """A value in the range, this far from an end."""
+def beside(hyper: Hyper, end: End, distance: Fraction) -> Fraction:
+    """A value in the range, this far from an end; for an infinite one, 1 over it."""
     bounds = hyper.range
+    if not isinstance(end, Fraction):
+        return 1 / distance
     return end - distance if bounds is not None and bounds.high == end else end + distance
 
 
@@ -80,9 +85,10 @@ class Numbers:
 
     def quickly(self, toward: Toward, wanted: Iterable[Any]) -> int:
         """After how many steps the points in float64 are still close to those wanted."""
-        steps = 0
-        for mine, theirs in zip(points(self.pair.a, self.near(toward, NEAR)), wanted, strict=False):
-            if not _gap(mine, theirs) < CLOSE:
+        steps, infinite = 0, INF in toward.ends.values()
+        near = self.near(toward, FAR if infinite else NEAR)
+        for mine, theirs in zip(points(self.pair.a, near), wanted, strict=False):
+            if not _gap(mine, theirs) < (10 * CLOSE if infinite else CLOSE):
                 break
             steps += 1
         return steps
@@ -102,6 +108,15 @@ class Numbers:
         found = self.gaps(toward)
         return found is not None and found[0] < CLOSE and (
             found[1] <= SHRINKS * found[0] or found[1] < NONE)
+
+    def needed(self, toward: Toward) -> bool:
+        """Whether each end is needed: with its hyperparameter anywhere the points differ."""
+        for name in toward.ends:
+            rest = {n: e for n, e in toward.ends.items() if n != name}
+            found = self.gaps(replace(toward, ends=rest))
+            if found is not None and found[1] <= max(SHRINKS * found[0], NONE):
+                return False
+        return True
 
 
 def _exact(step: Step, trial: Trial) -> Iterator[Any]:

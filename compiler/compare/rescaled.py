@@ -16,7 +16,8 @@ from fractions import Fraction
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, varies
-from thetaprime.compare.ends import ONE, ZERO, Broken
+from thetaprime.compare.ends import ONE, ZERO
+from thetaprime.compare.norms import Broken
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
 from thetaprime.intervals import Interval, defined, of_range
 from thetaprime.ir import Draw, Equation, First, Statement, Step, reads
@@ -54,7 +55,7 @@ class Rescaled:
                     other.name, other.type, other.guard, other.constant):
                 raise Broken(f"another state `{one.name}`")
             if isinstance(one.start, Draw) or isinstance(other.start, Draw):
-                if one.start != other.start or self.orders.get(Sym(one.name), 0):
+                if one.start != other.start or self._order(Sym(one.name)):
                     raise Broken(f"`{one.name}` starts elsewhere")
                 continue
             sides.agree(one.start, other.start, self._order(Sym(one.name)))
@@ -72,9 +73,9 @@ class Rescaled:
             raise Broken("another point")
 
     def _order(self, symbol: Sym) -> Fraction:
-        if symbol.prime and symbol not in self.orders:
-            return self.orders.get(Sym(symbol.name), Fraction(0))
-        return self.orders.get(symbol, Fraction(0))
+        """The k of a quantity."""
+        own = Sym(symbol.name) if symbol not in self.orders else symbol
+        return self.orders.get(own, Fraction(0))
 
     def _statement(self, sides: _Sides, mine: Statement, theirs: Statement) -> None:
         if isinstance(mine, Equation | First) and type(mine) is type(theirs):
@@ -158,7 +159,7 @@ class _Sides:
 
     def _closed(self, which: Rescaled, before: Value) -> Mapping[Sym, Value]:
         algebra, base = self.algebra, self.base[Sym(which.name)]
-        found = {}
+        found: dict[Sym, Value] = {}
         for prime, exponent in ((False, before), (True, self.base[T])):
             power = algebra.raised(base, exponent)
             found |= {Sym(n, prime): power for n in which.powers}
@@ -192,8 +193,12 @@ class _Sides:
             case Apply("and" | "or", (a, b)), Apply(op, (c, d)) if one.op == op:
                 self._agree(a, c, factor)
                 self._agree(b, d, factor)
-            case Apply("default" | "if", _), Apply("*", (outside, inside)):
-                self._agree(one, inside, self.algebra.divide(factor, self.new.of(outside)))
+            case Apply("default" | "if"), Apply("*", (outside, inside)):
+                by = self.new.of(outside)
+                self._agree(one, inside, self.algebra.multiply(factor, self._positive(by)))
+            case Apply("*", (outside, inside)), Apply("default" | "if"):
+                by = self.old.of(outside)
+                self._agree(inside, other, self.algebra.divide(factor, self._positive(by)))
             case Apply("case", args), Apply("case", others) if args[::2] == others[::2]:
                 for a, c in zip(args[1::2], others[1::2], strict=True):
                     self._agree(a, c, factor)
@@ -201,6 +206,11 @@ class _Sides:
                 return
             case _:
                 self._equal_or_alike(one, other, factor)
+
+    def _positive(self, factor: Value) -> Value:
+        if not factor.interval.positive:
+            raise Broken("a factor that may be 0")
+        return factor
 
     def _equal_or_alike(self, one: Expr, other: Expr, factor: Value) -> None:
         """By algebra, or argument by argument: factors are above 0."""

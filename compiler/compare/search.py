@@ -14,8 +14,9 @@ from itertools import islice, product
 
 from thetaprime.claims.refute import Tested
 from thetaprime.compare import lti, nearby, reported
-from thetaprime.compare.approached import approached
+from thetaprime.compare.approached import approached, goes
 from thetaprime.compare.differing import counterexample
+from thetaprime.compare.limits import Limit
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import Pair, equal, texts
 from thetaprime.compare.proving import QUICK, THOROUGH, differs, proved
@@ -83,7 +84,8 @@ def _other_choices(
     """What the same map and conditions come to for other choices than the first."""
     assert first.proof is not None
     proved = first.proof.pair
-    turned = proved.a is not a.step(every[0][0])
+    wider = first.proof.rule if isinstance(first.proof, Limit) else proved.a
+    turned = wider is not a.step(every[0][0])
     same: list[str] = []
     apart: list[str] = []
     for fixed_a, fixed_b in every[1:]:
@@ -91,7 +93,7 @@ def _other_choices(
         pair = replace(proved, a=other, b=one) if turned else replace(proved, a=one, b=other)
         words = " and ".join(f"{n} = {v}" for n, v in _told((fixed_a, fixed_b)).items()
                              if first.choices.get(n) != v)
-        (same if pair.agrees(QUICK) and _sure(pair, first) else apart).append(words)
+        (same if _sure(pair, first) else apart).append(words)
     if same:
         yield "so too with " + "; ".join(same)
     if apart:
@@ -100,6 +102,10 @@ def _other_choices(
 
 def _sure(pair: Pair, first: Comparison) -> bool:
     """Whether there is a proof for another choice too."""
+    if isinstance(first.proof, Limit):
+        return goes(pair.a, pair.b, first.proof.toward) is not None
+    if not pair.agrees(QUICK):
+        return False
     if proved(pair) is not None:
         return True
     found = lti.decided(replace(pair, hypers={}, when=())) if isinstance(

@@ -9,14 +9,16 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
+from thetaprime.bounds import INF, End
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.context import Rejected
 from thetaprime.claims.facts import kinds
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, inputs
-from thetaprime.compare.ends import Broken, Continuity, bare, folded, numeral, put
+from thetaprime.compare.ends import Continuity, bare, folded, numeral, put
 from thetaprime.compare.limits import Limit, apart, met
 from thetaprime.compare.nearing import Numbers, open_ends
+from thetaprime.compare.norms import Broken
 from thetaprime.compare.pairs import FAILED, Pair
 from thetaprime.expr import Apply, Expr, Sym, substitute, symbols, walk
 from thetaprime.ir import Draw, EachAxis, Loop, Step, When, defined, reads, statements
@@ -34,16 +36,20 @@ SIDES = frozenset({"<", "<=", ">", ">=", "==", "!="})
 def check(limit: Limit) -> None:
     """All but the equality at the end. Raises Rejected."""
     try:
-        step = put(limit.rule, limit.toward.settings)
-        _ends(step, limit.toward.ends)
-        for one in limit.rescaled:
-            if one.old != step or one.name not in limit.toward.ends:
-                raise Rejected("a change of states of another rule")
-            one.check()
-            step = one.new
+        _checked(limit)
     except (Broken, StopIteration) as error:
         raise Rejected(str(error)) from error
-    if limit.pair.a != put(step, limit.toward.ends):
+
+
+def _checked(limit: Limit) -> None:
+    step, ends = put(limit.rule, limit.toward.settings), limit.toward.ends
+    _ends(step, ends)
+    for one in limit.rescaled:
+        if one.old != step or one.name not in ends:
+            raise Rejected("a change of states of another rule")
+        one.check()
+        step = one.new
+    if limit.pair.a != put(step, ends):
         raise Rejected("another rule at the end")
     plain = replace(limit.pair, when=())
     if dict(limit.pair.hypers) != dict(limit.toward.given) or limit.pair not in (
@@ -58,7 +64,7 @@ def check(limit: Limit) -> None:
             raise Rejected("what must not be 0 is 0 on a plain run")
 
 
-def _ends(step: Step, ends: Mapping[str, Fraction]) -> None:
+def _ends(step: Step, ends: Mapping[str, End]) -> None:
     if not ends:
         raise Rejected("nothing goes anywhere")
     for name, end in ends.items():
@@ -70,8 +76,13 @@ class _Checked:
     """A walk over all that moves with hyperparameters on their way to their ends."""
 
     def __init__(self, step: Step, limit: Limit) -> None:
-        self.step, self.off = step, set(limit.off)
-        self.values: dict[Sym, Expr] = {Sym(n): numeral(v) for n, v in limit.toward.ends.items()}
+        self.off = set(limit.off)
+        ends = limit.toward.ends
+        self.seeds = {o for s in step.body for o in _targets(s) if any(
+            Sym(n) in symbols(e) for n in ends for e in reads(s))}
+        self.values: dict[Sym, Expr] = {
+            Sym(n): numeral(v) for n, v in ends.items() if isinstance(v, Fraction)}
+        self.step = put(step, {n: v for n, v in ends.items() if v == INF})
         self.still = self._still()
         self.runs = [_run(limit.pair.a, first, truths) for first in (True, False)
                      for truths in kinds(limit.pair.a)]
@@ -79,7 +90,7 @@ class _Checked:
     def _still(self) -> frozenset[Sym]:
         """The symbols that do not move: the most that read nothing but such."""
         step = self.step
-        moving = set(self.values) | {Sym(step.point)}
+        moving = set(self.values) | self.seeds | {Sym(step.point)}
         every = list(statements(step.body))
         while True:
             more = {o for s in every for o in _targets(s)
