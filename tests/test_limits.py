@@ -21,6 +21,7 @@ from thetaprime.compare.result import Comparison
 from thetaprime.compare.verify import Rejected, verify
 from thetaprime.expr import Num, Sym
 from thetaprime.ir import Step
+from thetaprime.render import spec_text
 from thetaprime.steptext import body_lines
 
 
@@ -99,6 +100,25 @@ def test_false_limits_are_not_told(a: str, b: str) -> None:
     found = compared(a, b)
     assert found.verdict == "different"
     assert not any("->" in c for c in found.conditions)
+
+
+def test_hyperparameters_may_have_other_names() -> None:
+    renamed = BARE.replace("b2 = 0.9 ", "b2 = 0.99 ").replace("b2", "rho")
+    rule = spec("Own", "b1 eps", "m v", "hyper b2 = 0.99 in [0, 1)", "m' = b1*m + (1 - b1)*g",
+                "v' = b2*v + (1 - b2)*g^2",
+                "x' = x - lr*m'/(1 - b1^t)/(sqrt(v'/(1 - b2^t)) + eps)")
+    found = compared(rule, renamed)
+    assert (found.verdict, found.conditions, found.map) == (
+        "specialises", ("eps -> 0",), {"rho": "b2"})
+    assert str(found).startswith("Own with eps -> 0 is AdamBare\n  rho of AdamBare = b2\n")
+    assert compared(renamed, rule).inverse == {"rho": "b2"}
+
+
+def test_a_value_for_what_is_undefined_may_be_all_that_is_seen_before_the_end() -> None:
+    rule = spec("Hidden", "eps", "", "d = sqrt(max(g, 0) - eps*max(g, 0)^2) default 5",
+                "x' = x - lr*d")
+    made = continuous(step(rule), {"eps": Fraction(0)})
+    assert [spec_text(e) for e in made.off] == ["max(g, 0)"]
 
 
 def test_an_equality_is_told_before_a_limit() -> None:

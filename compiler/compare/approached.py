@@ -14,7 +14,7 @@ import numpy as np
 from thetaprime.bounds import End
 from thetaprime.compare.ends import Continuity, put
 from thetaprime.compare.limits import Limit, apart, at_end, met
-from thetaprime.compare.maps import neutral
+from thetaprime.compare.maps import alike, neutral
 from thetaprime.compare.nearing import STEPS, Numbers, Toward, open_ends
 from thetaprime.compare.norms import is_root
 from thetaprime.compare.operands import Operand
@@ -45,14 +45,17 @@ class Approached:
 
     @property
     def plain(self) -> bool:
-        """Whether the limit is all of the other rule, with nothing set or scheduled there."""
-        return not self.proof.toward.given
+        """Whether the limit is all of the other rule, with nothing set or scheduled there; its
+        hyperparameters may have other names."""
+        return all(isinstance(e, Sym) for e in self.proof.toward.given.values())
 
     def comparison(self, a: Operand, b: Operand) -> Comparison:
         """The first rule is the second in a limit."""
         mark = f" of {b.text}" if self.turned else ""
+        names = texts(self.proof.toward.given)
         return Comparison(
             a.text, b.text, "specialises", conditions=(self.conditions(mark),), proof=self.proof,
+            map={} if self.turned else names, inverse=names if self.turned else {},
             notes=(self._kind(), self._distance(), *over_time(self.proof.pair)))
 
     def notes(self, a: Operand, b: Operand) -> Iterator[str]:
@@ -102,13 +105,14 @@ def approached(pair: Pair) -> Approached | None:
 def _limits(pair: Pair) -> Iterator[Limit]:
     """Limits of the first rule that are the second one, with what only that one has at rest; else
     along a schedule of its learning rate. The first that is proved."""
-    spare, missing = pair.spare, pair.missing()
+    names = alike(pair)
+    spare, missing = pair.given(**names).spare, pair.given(**names).missing()
     ends = {h.name: _ends(pair.a, h) for h in spare}
     if not any(ends.values()) or len(spare) > MOST_SPARE or len(missing) > MOST_MISSING:
         return
     if asks_more(pair.a) or asks_more(pair.b) or not set(missing) <= set(real(pair.b)):
         return
-    given = {h.name: neutral(h)[0] for h in missing if neutral(h)}
+    given = {**names, **{h.name: neutral(h)[0] for h in missing if neutral(h)}}
     later: list[Toward] = []
     tried = 0
     for toward, steps in _close(pair, [Toward(*way, given) for way in islice(

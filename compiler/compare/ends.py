@@ -144,7 +144,7 @@ def continuous(step: Step, ends: Mapping[str, End]) -> Continuity:
         Sym(n) in symbols(e) for n in ends for e in reads(s))}
     step = put(step, {n: v for n, v in ends.items() if v == INF})
     finite = {Sym(n): numeral(v) for n, v in ends.items() if isinstance(v, Fraction)}
-    walker = _Walker(finite, ranges(end), _moved(step, seeds))
+    walker = _Walker(finite, ranges(end), _moved(step, seeds), ranges(step))
     for state in step.states:
         starts = state.start.args if isinstance(state.start, Draw) else (state.start,)
         if isinstance(state.start, Draw) and any(map(walker.moves, starts)):
@@ -188,6 +188,7 @@ class _Walker:
     values: Mapping[Sym, Expr]
     known: Ranges
     moved: frozenset[Sym]
+    before: Ranges
 
     def __post_init__(self) -> None:
         self.off: list[Expr] = []
@@ -239,14 +240,21 @@ class _Walker:
                 self._power(base, exponent)
             case op, (one, other) if op in COMPARED:
                 self._not_zero(_difference(one, other))
-            case "default", _:  # where its first argument is defined, that is what it is
-                return
+            case "default", (value, _):  # its first argument, if that is defined nearby too
+                self._defined(value)
             case "if", _:  # where the sides of its condition differ, one branch
                 return
             case "case", args if not any(map(self.moves, args[::2])):
                 return
             case op, _:
                 raise Broken(f"`{op}`" if op not in ORACLES else "answers at points that move")
+
+    def _defined(self, expr: Expr) -> None:
+        """That roots are of what is not negative before the end either, or not 0 there."""
+        for node in walk(expr):
+            if isinstance(node, Apply) and node.op in ("sqrt", "^") and self.moves(
+                    node.args[0]) and not self.before.of(node.args[0]).nonnegative:
+                self._not_zero(node.args[0])
 
     def _power(self, base: Expr, exponent: Expr) -> None:
         low, high = self._range(base), self._range(exponent)

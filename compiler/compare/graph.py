@@ -70,8 +70,8 @@ def link(found: Mapping[str, Any], defaults: Mapping[str, str]) -> Link | None:
             turned = second_is_wider(found["map"], found["conditions"], b)
             wider, narrower = (b, a) if turned else (a, b)
             settings = found["map"] or found["inverse"]
-            told = [f"{n} = {v}" for n, v in settings.items()] or [
-                c.replace(f" of {b}", "") for c in found["conditions"]]
+            told = [c.replace(f" of {b}", "") for c in found["conditions"]] or [
+                f"{n} = {v}" for n, v in settings.items()]
             return Link("special", narrower, wider, ", ".join((*told, *choices)))
         case "equal-up-to":
             return Link("up-to", a, b, ", ".join((found["conditions"] or [""])[:1]))

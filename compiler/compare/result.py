@@ -36,7 +36,8 @@ class Apart:
 def second_is_wider(map: Mapping[str, str], conditions: Iterable[str], b: str) -> bool:
     """Of a rule that is another one at a setting, or in a limit: whether it is the second, the
     hyperparameters of which are set."""
-    return bool(map) or any(f" of {b}" in c for c in conditions)
+    told = list(conditions)
+    return (bool(map) and not told) or any(f" of {b}" in c for c in told)
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ class Comparison:
                 turned = second_is_wider(self.map, self.conditions, b)
                 wider, narrower = (b, a) if turned else (a, b)
                 settings = self.map or self.inverse
-                told = [f"{n} = {v}" for n, v in settings.items()] or [
-                    c.replace(f" of {b}", "") for c in self.conditions]
+                told = [c.replace(f" of {b}", "") for c in self.conditions] or [
+                    f"{n} = {v}" for n, v in settings.items()]
                 return f"{wider} with {', '.join(told)} is {narrower}"
             case "equal-up-to":
                 return f"{a} and {b} are equal up to {self.conditions[0]}"
@@ -112,7 +113,8 @@ class Comparison:
         """What stands below the verdict."""
         if self.choices:
             yield "with " + ", ".join(f"{n} = {v}" for n, v in self.choices.items())
-        if self.verdict in ("equal-under-map", "equal-when", "equal-up-to"):
+        if self.verdict in ("equal-under-map", "equal-when", "equal-up-to") or (
+                self.verdict == "specialises" and self.conditions):
             yield from (f"{n} of {self.b} = {v}" for n, v in self.map.items())
             yield from (f"{n} of {self.a} = {v}" for n, v in self.inverse.items())
         if self.proof is not None:

@@ -84,6 +84,7 @@ class _Checked:
             Sym(n): numeral(v) for n, v in ends.items() if isinstance(v, Fraction)}
         self.step = put(step, {n: v for n, v in ends.items() if v == INF})
         self.still = self._still()
+        self.before = ranges(self.step)
         self.runs = [_run(limit.pair.a, first, truths) for first in (True, False)
                      for truths in kinds(limit.pair.a)]
 
@@ -156,6 +157,15 @@ class _Checked:
                 self._base(*args)
             elif node.op == "case":
                 self._fixed(*args[::2])
+            elif node.op == "default":
+                self._rooted(args[0])
+
+    def _rooted(self, expr: Expr) -> None:
+        """Roots of what is nowhere negative stay defined; all others are off 0."""
+        for node in walk(expr):
+            if isinstance(node, Apply) and node.op in ("sqrt", "^") and self._moves(
+                    node.args[0]) and not self.before.of(node.args[0]).nonnegative:
+                self._nonzero(node.args[0])
 
     def _whole(self, exponent: Expr) -> bool:
         """Whether an exponent stays the same whole number, not below 0."""
