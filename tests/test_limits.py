@@ -217,6 +217,17 @@ def test_norms_of_other_forms_are_not_taken_for_granted(line: str) -> None:
         continuous(rooted(step(text), "p").new, {"p": INF})
 
 
+def test_a_comparison_holds_nearby_where_its_sides_differ() -> None:
+    above = spec("Above", "eps", "", "x' = x - lr*(if g > eps then g else 0)")
+    found = compared(above, spec("Positive", "", "", "x' = x - lr*(if g > 0 then g else 0)"))
+    assert (found.verdict, found.conditions) == ("specialises", ("eps -> 0",))
+    assert any("where `g` is not 0" in n for n in found.notes)
+    jumps = spec("Jumps", "eps", "", "x' = x - lr*(if eps > 0 then g else 2*g)")
+    assert approached(Pair(step(jumps), step(spec("Twice", "", "", "x' = x - 2*lr*g")))) is None
+    with pytest.raises(Broken):
+        continuous(step(jumps), {"eps": Fraction(0)})
+
+
 # Certificates.
 
 
