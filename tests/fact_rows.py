@@ -6,7 +6,7 @@ A letter after a number (M1b) is a variant of a fact. An operand that starts wit
 ``conditions`` are on a's hyperparameters.
 
 Facts that are left out, since the language or the comparison has no word for them:
-    E60, M6            limits of hyperparameters
+    M6                 the limit of a loop
     E63, E74, E82, M8  hold for some gradients only (constant, of one sign, large): a run, no rule
     E66                an inequality of two averages
     E83                one scalar parameter
@@ -120,6 +120,7 @@ EQUAL = (
     when("E55", "@rms-outside", "@rms-inside", "eps = 0"),
     apart("E56", "adam", "adam-keras with wd = 0", 1, eps="eps*sqrt(1 - b2^t)"),
     special("E57", "adamw", "adam", "wd = 0"),
+    special("E60", "@adam-fading", "@adagrad-bare", "b1 = 0 and b2 -> 1"),
     equal("E62", "nadam-optax with b1 = 0, eps_root = 0", "adam with b1 = 0"),
     equal("E64", "@adam-bare-scaled", "@adam-bare"),
     special("E65", "ademamix", "adamw", "alpha = 0"),

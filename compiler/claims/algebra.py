@@ -119,11 +119,14 @@ class Algebra:
                     self.assume(Poly({monomial: coefficient}), interval)
             return
         ((monomial, coefficient),) = parts
-        if (inside := self._absolute(monomial)) is not None and 0 not in interval:
-            for atom, _ in monomial:  # |a| > 0: neither a nor its sign is 0
+        if 0 not in interval and monomial != ((monomial[0][0], 1),):
+            for atom, _ in monomial:  # a product that is not 0 has no factor that is
                 self._about(atom, NONZERO)
+                sign = self.numbers.get(("sign", variable(atom)))
+                if sign is not None:
+                    self._about(sign, NONZERO)
             return
-        if inside is not None and interval.single:
+        if (inside := self._absolute(monomial)) is not None and interval.single:
             self.assume(variable(inside), interval)
             return
         if len(monomial) != 1:

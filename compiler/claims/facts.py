@@ -297,6 +297,8 @@ def _world(
         if relation.op in (">", ">="):
             left, right = right, left
         poly = _whole(algebra, algebra.subtract(right, left).ratio)
+        if relation.op == "!=":
+            _told_apart(algebra, poly)
         if not poly:
             continue
         facts += {"==": [poly, -poly], "!=": []}.get(relation.op, [poly])
@@ -304,6 +306,15 @@ def _world(
     text = "t = 1" if first else "t > 1"
     words = [text, *(spec_text(g) for g, truth in truths.items() if truth)]
     return World(run, first, " and ".join(words), tuple(facts))
+
+
+def _told_apart(algebra: Algebra, poly: Poly) -> None:
+    """A condition `!=`: a case for each side. Raises Split, Undefined where it does not hold."""
+    if not poly:
+        raise Undefined
+    interval = algebra.interval(poly)
+    if not (interval.positive or interval.negative):
+        raise Split(poly)
 
 
 def _ranges(question: Question) -> Ranges:

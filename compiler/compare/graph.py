@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from thetaprime.compare.result import second_is_wider
+
 Kind = Literal["special", "map", "up-to", "edit"]
 
 
@@ -65,9 +67,11 @@ def link(found: Mapping[str, Any], defaults: Mapping[str, str]) -> Link | None:
             told = [f"{n} = {v}" for n, v in found["map"].items()]
             return Link("map", a, b, ", ".join((*told, *choices)))
         case "specialises":
-            wider, narrower = (b, a) if found["map"] else (a, b)
+            turned = second_is_wider(found["map"], found["conditions"], b)
+            wider, narrower = (b, a) if turned else (a, b)
             settings = found["map"] or found["inverse"]
-            told = [f"{n} = {v}" for n, v in settings.items()] or found["conditions"]
+            told = [c.replace(f" of {b}", "") for c in found["conditions"]] or [
+                f"{n} = {v}" for n, v in settings.items()]
             return Link("special", narrower, wider, ", ".join((*told, *choices)))
         case "equal-up-to":
             return Link("up-to", a, b, ", ".join((found["conditions"] or [""])[:1]))

@@ -36,17 +36,17 @@ class Probe:
         pair, salt = self.pair, count(1)
         fixed = {one.left.name: one.right.value for one in pair.when if one.op == "==" and (
             isinstance(one.left, Sym) and isinstance(one.right, Num))}
-        every = {h.name: fixed.get(h.name, _plain(h, next(salt))) for h in pair.a.hypers}
+        every = {h.name: fixed.get(h.name, plain(h, next(salt))) for h in pair.a.hypers}
         hypers = {name: value for name, value in every.items() if value is not None}
         tree = [(WIDE,) if s == (1,) else s for s in shapes(pair.a)[0]]
-        trees = [tuple(_tensor(s, next(salt)) for s in tree) for _ in range(STEPS + 1)]
-        plain = Trial(hypers, trees[0], tuple(trees[1:]))
-        return plain, replace(plain, hypers={**hypers, **usual(pair)})
+        trees = [tuple(tensor(s, next(salt)) for s in tree) for _ in range(STEPS + 1)]
+        even = Trial(hypers, trees[0], tuple(trees[1:]))
+        return even, replace(even, hypers={**hypers, **usual(pair)})
 
     @cached_property
     def ours(self) -> list[list[Any]]:
         """The points of the first rule in each trial; none where it cannot run so."""
-        return [list(_points(self.pair.a, trial)) for trial in self.trials]
+        return [list(points(self.pair.a, trial)) for trial in self.trials]
 
     def passes(self, found: Mapping[str, Expr]) -> bool:
         """Whether a map is not contradicted."""
@@ -58,10 +58,10 @@ class Probe:
             return False
         return not any(_apart(one, other)
                        for ours, trial in zip(self.ours, theirs, strict=True)
-                       for one, other in zip(ours, _points(at.b, trial), strict=False))
+                       for one, other in zip(ours, points(at.b, trial), strict=False))
 
 
-def _points(step: Step, trial: Trial) -> Iterator[Any]:
+def points(step: Step, trial: Trial) -> Iterator[Any]:
     with suppress(*FAILED, TypeError, np.linalg.LinAlgError), np.errstate(all="ignore"):
         floats = replace(trial, hypers={n: _float(v) for n, v in trial.hypers.items()})
         for done in run(step, floats, FLOAT):
@@ -80,7 +80,7 @@ def _float(value: Any) -> Any:
     return value if callable(value) or isinstance(value, int) else float(value)
 
 
-def _plain(hyper: Hyper, salt: int) -> Any:
+def plain(hyper: Hyper, salt: int) -> Any:
     """A number inside of a range; None: the default."""
     bounds = hyper.range
     if hyper.type.kind != "real" or isinstance(hyper.default, tuple):
@@ -90,7 +90,7 @@ def _plain(hyper: Hyper, salt: int) -> Any:
     return low + (high - low) * Fraction(salt * 37 % 101 + 2, 107)
 
 
-def _tensor(shape: tuple[int, ...], salt: int) -> Any:
+def tensor(shape: tuple[int, ...], salt: int) -> Any:
     """Numbers of both signs and of many sizes."""
     place = np.arange(1, int(np.prod(shape)) + 1)
     sizes = np.exp(3 * np.sin(place * salt * 0.9))

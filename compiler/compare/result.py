@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
 from thetaprime.claims.refute import Counterexample
 from thetaprime.compare.alike import Alike
+from thetaprime.compare.limits import Limit
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import Shown
 
@@ -33,6 +34,13 @@ class Apart:
     found: Counterexample = field(compare=False, repr=False)
 
 
+def second_is_wider(map: Mapping[str, str], conditions: Iterable[str], b: str) -> bool:
+    """Of a rule that is another one at a setting, or in a limit: whether it is the second, the
+    hyperparameters of which are set."""
+    told = list(conditions)
+    return (bool(map) and not told) or any(f" of {b}" in c for c in told)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The verdict on ``a`` and ``b``.
@@ -55,7 +63,8 @@ class Comparison:
     counterexample: Apart | None = None
     points: int = 0
     seconds: float = 0.0
-    proof: Shown | Unrolled | Alike | None = field(default=None, compare=False, repr=False)
+    proof: Shown | Unrolled | Alike | Limit | None = field(
+        default=None, compare=False, repr=False)
 
     @property
     def certificate(self) -> tuple[str, ...]:
@@ -87,9 +96,11 @@ class Comparison:
             case "equal-when":
                 return f"{a} and {b} are equal when {', or when '.join(self.conditions)}"
             case "specialises":
-                wider, narrower = (b, a) if self.map else (a, b)
+                turned = second_is_wider(self.map, self.conditions, b)
+                wider, narrower = (b, a) if turned else (a, b)
                 settings = self.map or self.inverse
-                told = [f"{n} = {v}" for n, v in settings.items()] or self.conditions
+                told = [c.replace(f" of {b}", "") for c in self.conditions] or [
+                    f"{n} = {v}" for n, v in settings.items()]
                 return f"{wider} with {', '.join(told)} is {narrower}"
             case "equal-up-to":
                 return f"{a} and {b} are equal up to {self.conditions[0]}"
@@ -104,7 +115,8 @@ class Comparison:
         """What stands below the verdict."""
         if self.choices:
             yield "with " + ", ".join(f"{n} = {v}" for n, v in self.choices.items())
-        if self.verdict in ("equal-under-map", "equal-when", "equal-up-to"):
+        if self.verdict in ("equal-under-map", "equal-when", "equal-up-to") or (
+                self.verdict == "specialises" and self.conditions):
             yield from (f"{n} of {self.b} = {v}" for n, v in self.map.items())
             yield from (f"{n} of {self.a} = {v}" for n, v in self.inverse.items())
         if self.proof is not None:

@@ -14,7 +14,9 @@ from itertools import islice, product
 
 from thetaprime.claims.refute import Tested
 from thetaprime.compare import lti, nearby, reported
+from thetaprime.compare.approached import approached, goes
 from thetaprime.compare.differing import counterexample
+from thetaprime.compare.limits import Limit
 from thetaprime.compare.operands import Operand
 from thetaprime.compare.pairs import Pair, beside, equal, texts
 from thetaprime.compare.proving import QUICK, THOROUGH, differs, proved
@@ -82,7 +84,8 @@ def _other_choices(
     """What the same map and conditions come to for other choices than the first."""
     assert first.proof is not None
     proved = first.proof.pair
-    turned = proved.a is not a.step(every[0][0])
+    wider = first.proof.rule if isinstance(first.proof, Limit) else proved.a
+    turned = wider is not a.step(every[0][0])
     same: list[str] = []
     apart: list[str] = []
     for fixed_a, fixed_b in every[1:]:
@@ -91,7 +94,7 @@ def _other_choices(
         pair = replace(proved, a=pair.a, b=pair.b)
         words = " and ".join(f"{n} = {v}" for n, v in _told((fixed_a, fixed_b)).items()
                              if first.choices.get(n) != v)
-        (same if pair.agrees(QUICK) and _sure(pair, first) else apart).append(words)
+        (same if _sure(pair, first) else apart).append(words)
     if same:
         yield "so too with " + "; ".join(same)
     if apart:
@@ -100,6 +103,10 @@ def _other_choices(
 
 def _sure(pair: Pair, first: Comparison) -> bool:
     """Whether there is a proof for another choice too."""
+    if isinstance(first.proof, Limit):
+        return goes(pair.a, pair.b, first.proof.toward) is not None
+    if not pair.agrees(QUICK):
+        return False
     if proved(pair) is not None:
         return True
     found = lti.decided(replace(pair, hypers={}, when=())) if isinstance(
@@ -118,7 +125,12 @@ def _equal_so(a: Operand, b: Operand, pair: Pair) -> Comparison | None:
 
 def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
     found = next(_equalities(a, b, pair), None)
-    return found if found is not None else _apart(a, b, pair)
+    if found is not None:
+        return found
+    near = approached(pair)
+    if near is not None and near.plain:
+        return near.comparison(a, b)
+    return _apart(a, b, pair, tuple(near.notes(a, b)) if near is not None else ())
 
 
 def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
@@ -128,9 +140,11 @@ def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
         yield from way(a, b, pair)
 
 
-def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
+def _apart(a: Operand, b: Operand, pair: Pair, near: Sequence[str]) -> Comparison:
+    """What tells the rules apart; ``near``: a limit in which they meet."""
     missing = [h.name for h in pair.missing()]
-    rest = pair.assuming(*(equal(h.name, Num("0")) for h in resting(pair)))
+    zero = [h.name for h in (*resting(pair), *pair.spare) if h.default == Num("0")]
+    rest = pair.assuming(*(equal(name, Num("0")) for name in zero))
     found = counterexample(rest, THOROUGH)
     if found is not None:  # what differs even there is the plainer difference
         pair = rest
@@ -142,7 +156,7 @@ def _apart(a: Operand, b: Operand, pair: Pair) -> Comparison:
             "tried: the same rule, settings, maps of hyperparameters, conditions",),
             points=points.points if isinstance(points, Tested) else 0)
     decided = lti.decided(pair)
-    notes = [*(decided.notes if decided is not None else ()), *differs(pair),
+    notes = [*(decided.notes if decided is not None else ()), *near, *differs(pair),
              *nearby.notes(a, b, pair)]
     if missing:
         notes.append(f"no values of {', '.join(f'`{n}`' for n in missing)} of {b.text} were found "

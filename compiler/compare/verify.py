@@ -24,7 +24,9 @@ from thetaprime.claims.recheck import Rechecked, recheck
 from thetaprime.claims.refute import same, sampled
 from thetaprime.claims.runs import run
 from thetaprime.claims.same_runs import rival_hypers
+from thetaprime.compare import verify_limits
 from thetaprime.compare.alike import Alike
+from thetaprime.compare.limits import Limit
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import FAILED, Shown
 from thetaprime.expr import Sym
@@ -32,10 +34,13 @@ from thetaprime.expr import Sym
 RUNS = 6
 
 
-def verify(shown: Shown | Unrolled | Alike) -> Rechecked:
+def verify(shown: Shown | Unrolled | Alike | Limit) -> Rechecked:
     """Raises Rejected."""
     if isinstance(shown, Unrolled | Alike):
         return Rechecked(shown.verify(), 0)
+    if isinstance(shown, Limit):
+        verify_limits.check(shown)
+        return verify(shown.shown)
     pair = shown.pair
     _complete(shown)
     for fact, certificate in shown.invariants:
