@@ -15,7 +15,10 @@ from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.kept import folder, verdicts
 from thetaprime.claims.polynomials import Poly, number
 from thetaprime.claims.positive import Search
+from thetaprime.claims.questions import questions
+from thetaprime.claims.refute import Counterexample
 from thetaprime.claims.runs import Trial, run
+from thetaprime.claims.same_runs import judged_changed
 from thetaprime.claims.verdicts import Verdict, judge
 from thetaprime.flat import Flat
 from thetaprime.intervals import Interval, point
@@ -204,6 +207,19 @@ def test_the_verdicts_on_all_claims_of_the_shipped_specs(
         rows += [f"{v.status:8} {name}: {v.claim}" for v in verdicts(_shipped(name))]
     assert not [row for row in rows if row.startswith("REFUTED")]
     golden(Path(__file__).parent / "golden" / "verdicts.txt", "\n".join(rows) + "\n")
+
+
+def test_what_is_zero_but_for_rounding_refutes_nothing() -> None:
+    """LAMB's ratio is 1 where the parameter is 0: here x' = 0 at t = 2, or 1e-51 in 50 digits."""
+    flat = _shipped("lamb")
+    question = next(q for claim, source in flat.claims if claim.form == "invariant"
+                    for q in questions(flat, claim, source))
+    hypers = {n: Fraction(v) for n, v in {
+        "lr": "1", "b1": "0", "b2": "0.9", "eps": "0", "wd": "0"}.items()}
+    point, *gradients = [(np.array([Fraction(n)], object),) for n in ("1", "-17", "1/512", "-47")]
+    trial = Trial(hypers, point, tuple(gradients))
+    assert isinstance(judged_changed.__wrapped__(question, trial), Counterexample)
+    assert judged_changed(question, trial) == 0
 
 
 # The cache.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from thetaprime.claims.questions import Question, Relation
-from thetaprime.claims.runs import Trial, posed, run, smaller, trials
+from thetaprime.claims.runs import Trial, posed, run, smaller, trials, with_digits
 from thetaprime.evaluate import Run
 from thetaprime.expr import Expr, Num, Sym
 from thetaprime.interpret import Tensors
@@ -23,6 +24,9 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b}
 # Numbers of 50 digits that are this close are taken as equal.
 CLOSE = Fraction(1, 10**25)
+# A counterexample of inexact numbers is the same with so many digits, to one part in STEADY.
+MORE_DIGITS = (57, 68, 83)
+STEADY = 10**20
 STEPS = (1, 2, 1, 3)
 MOST_SHRINKS = 60
 
@@ -47,8 +51,7 @@ class Tested:
 
 
 def attack(
-    question: Question, count: int,
-    judge: Callable[[Question, Trial], Counterexample | int], seed: int = 0,
+    question: Question, count: int, judge: Judge, seed: int = 0,
 ) -> Counterexample | Tested:
     """A counterexample, or the number of points at which the claim held."""
     points = 0
@@ -94,6 +97,36 @@ def sampled(question: Question, count: int, seed: int) -> Iterator[Trial]:
         yield trial
 
 
+Judge = Callable[[Question, Trial], Counterexample | int]
+
+
+def steady(judge: Judge) -> Judge:
+    """A judge whose counterexamples do not depend on rounding. A number that is 0 but for rounding
+    may be on either side of a threshold at 0: in inexact numbers it says nothing."""
+
+    @wraps(judge)
+    def looked(question: Question, trial: Trial) -> Counterexample | int:
+        found = judge(question, trial)
+        if isinstance(found, Counterexample) and not (
+                isinstance(found.left, Fraction | int) and isinstance(found.right, Fraction | int)):
+            for count in MORE_DIGITS:
+                with with_digits(count):
+                    again = judge(question, trial)
+                if not isinstance(again, Counterexample) or not _alike(found, again):
+                    return 0
+        return found
+
+    return looked
+
+
+def _alike(one: Counterexample, other: Counterexample) -> bool:
+    pairs = [(_like(a, b), _like(b, a)) for a, b in (
+        (one.left, other.left), (one.right, other.right))]
+    return one.step == other.step and all(
+        abs(a - b)*STEADY <= max(abs(a), abs(b)) for a, b in pairs)
+
+
+@steady
 def judged(question: Question, trial: Trial) -> Counterexample | int:
     """The first step of a trial that contradicts a claim; else at how many points it held."""
     points = 0

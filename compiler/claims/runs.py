@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache, partial
@@ -35,10 +37,27 @@ INNER = tuple(Fraction(v) for v in ["1/2", "1/4", "9/10", "3/4", "0", "1", "2", 
 DIGITS = 50
 
 
-@cache
+_digits = ContextVar("digits", default=DIGITS)
+
+
 def precise() -> Field:
-    """Numbers of 50 decimal digits."""
-    return mpmath_field(DIGITS)
+    """Numbers of 50 decimal digits, or of as many as `with_digits` says."""
+    return _precise(_digits.get())
+
+
+@contextmanager
+def with_digits(count: int) -> Iterator[None]:
+    """Inexact runs have so many decimal digits."""
+    token = _digits.set(count)
+    try:
+        yield
+    finally:
+        _digits.reset(token)
+
+
+@cache
+def _precise(count: int) -> Field:
+    return mpmath_field(count)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from thetaprime.claims.equality import Rival
 from thetaprime.claims.questions import Question
-from thetaprime.claims.refute import Counterexample, everywhere, same
+from thetaprime.claims.refute import Counterexample, Judge, everywhere, same, steady
 from thetaprime.claims.runs import Trial, precise, run
 from thetaprime.claims.symmetry import MOVES
 from thetaprime.collect import constant
@@ -24,7 +24,6 @@ from thetaprime.numbers import EXACT, NotRational
 from thetaprime.types import SCALAR
 
 Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
-Judge = Callable[[Question, Trial], Counterexample | int]
 SCALE = Fraction(3)
 T = Sym("t")
 
@@ -32,6 +31,7 @@ T = Sym("t")
 def judged_equal(rival: Rival) -> Judge:
     """Whether two rules part on a trial."""
 
+    @steady
     def judge(question: Question, trial: Trial) -> Counterexample | int:
         hypers = rival_hypers(question, rival, trial)
         other = replace(trial, hypers=hypers)
@@ -84,6 +84,7 @@ def _scalar(node: Expr) -> Expr:
     return replace(node, type=SCALAR)
 
 
+@steady
 def judged_changed(question: Question, trial: Trial) -> Counterexample | int:
     """Whether the changes of an invariance change the iterates."""
     if question.claim.form == "symmetry":
