@@ -33,6 +33,7 @@ TREES = (((2,), (1,)), ((2, 3), (3,)), ((1,),), ((4,),), ((3, 2),), ((2, 2, 2),)
 LARGE = (((40,), (3, 4)), ((6, 5),), ((2, 3, 2), (4,)))  # for runs that go one after another
 CONFIRMED = 12  # at most so many suspects of a round are run in exact numbers
 Judge = Callable[[Question, Any], Counterexample | int]
+Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 
 @dataclass
@@ -69,16 +70,16 @@ def round_of_facts(question: Question, given: Batch) -> tuple[Any, int]:
 
 
 def round_of_pair(
-    question: Question, given: Batch, step: Step, other: Batch
+    question: Question, given: Batch, step: Step, other: Batch, move: Move = tuple
 ) -> tuple[Any, int]:
-    """Two runs that a claim says are the same."""
+    """Two runs that a claim says are the same, but for a move of the tensors."""
     watched = [e for r in question.when for e in (r.left, r.right)
                if not (isinstance(e, Apply) and e.op == "true")]
     worst, points = np.zeros(given.lanes), 0
     active = np.ones(given.lanes, bool)
     for (mine, values), (theirs, _) in zip(
             runs(question.step, given, watched), runs(step, other, ()), strict=True):
-        sides = side_of({**values, SAME.left: mine, SAME.right: theirs}, given.lanes)
+        sides = side_of({**values, SAME.left: move(mine), SAME.right: theirs}, given.lanes)
         for one in question.when:
             active &= everywhere(one, sides, given.lanes)
         found, count = compared([SAME], sides, active)
@@ -111,6 +112,28 @@ def changed_batch(question: Question, given: Batch, factor: float) -> tuple[Ques
         gradients = tuple(tuple(value_of(expr, {target.name: a}) for a in g) for g in gradients)
     return replace(question, changes=changes), replace(given, gradients=gradients)
 
+
+def mover(words: str, rng: np.random.Generator) -> Move:
+    """What a symmetry does to tensors that have the lanes as their first axis. Raises Unasked."""
+    def permuted(flat: Any) -> Any:
+        return flat[:, order[flat.shape[1]]]
+
+    def turned(flat: Any) -> Any:
+        if flat.shape[1] < 2:
+            return flat
+        one, two = flat[:, :1], flat[:, 1:2]
+        return np.concatenate([c*one - s*two, s*one + c*two, flat[:, 2:]], axis=1)
+
+    order = {n: rng.permutation(n) for n in range(100)}
+    angle = rng.uniform(0, 2*np.pi)
+    c, s = np.cos(angle), np.sin(angle)
+    moves = {"permutation of entries": permuted, "rotation": turned}
+    if words not in moves:
+        raise Unasked(f"invariance under {words}")
+    return lambda tree: tuple(
+        moves[words](a.reshape(a.shape[0], -1)).reshape(a.shape) for a in map(np.asarray, tree))
+
+
 def constants_in(question: Question) -> set[str]:
     """The symbols that an invariance brings: c in `g -> c*g`."""
     step = question.step
@@ -121,8 +144,16 @@ def constants_in(question: Question) -> set[str]:
 # Attacks.
 
 
+def answerable(step: Step) -> None:
+    """Raises Unasked for a step that calls functions of the user's."""
+    for hyper in step.hypers:
+        if hyper.type.kind == "function":
+            raise Unasked(f"the user passes `{hyper.name}`")
+
+
 def attack(question: Question, found: Attack, points: int, seconds: float) -> None:
     """Rounds until so many points agreed, a claim falls, or the time is over."""
+    answerable(question.step)
     other = rival(question) if question.claim.form == "equals" else None
     slow = not all(map(vectorised, [question.step, *([other.step] if other else [])]))
     found.engine = "interpreter" if slow else "program"
@@ -154,6 +185,12 @@ def fast_round(
         factor = float(rng.choice([3.0, 0.25, 1.5, 1024.0]))
         question, changed = changed_batch(question, given, factor)
         worst, points = round_of_pair(question, given, question.step, changed)
+        judge = judged_changed
+    elif question.claim.form == "symmetry":
+        move = mover(" ".join(map(str, question.claim.subject)), rng)
+        changed = replace(given, point=move(given.point),
+                          gradients=tuple(map(move, given.gradients)))
+        worst, points = round_of_pair(question, given, question.step, changed, move)
         judge = judged_changed
     else:
         worst, points = round_of_facts(question, given)
@@ -197,7 +234,7 @@ def slow_round(
             theirs = replace(trial, hypers=rival_hypers(question, other, trial))
             worst, points = run_pair(question, trial, other.step, theirs)
             judge: Judge = judged_equal(other)
-        elif question.claim.form == "invariant":
+        elif question.claim.form in ("invariant", "symmetry"):
             raise Unasked("invariance of a step that asks its problem more")
         else:
             worst, points = run_of_facts(question, trial)

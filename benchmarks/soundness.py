@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from attacks import Attack, attack, counted
+from attacks import Attack, answerable, attack, counted
 from recording import LONGEST, entries, limit, machine, record, where, write_part
 
 from thetaprime.claims.kept import verdicts
@@ -53,7 +53,8 @@ FALSE = (
     "dot(x' - x, g over model) <= 0", "equals AMSGrad", "equals Adam with eps = eps + 1e-7",
     "invariant under g -> c*g", "x' = x when g = 0", "x' = x when g = 0 and v = 0",
     "abs(x' - x) <= lr", "v > 0", "v >= m^2", "v < 1000000", "mhat = g", "vhat = c^3 when g = c",
-    "max(m, g) = m", "norm(m + g over model) = norm(m over model) + norm(g over model)")
+    "max(m, g) = m", "invariant under rotation",
+    "norm(m + g over model) = norm(m over model) + norm(g over model)")
 
 
 def attacked(name: str, path: str, points: int, seconds: float) -> list[Attack]:
@@ -79,6 +80,7 @@ def attacked(name: str, path: str, points: int, seconds: float) -> list[Attack]:
                 most, word = (str(w) for w in claim.subject)
                 one.engine = "interpreter"
                 for lowered in variants(flat):
+                    answerable(lowered.step)
                     counted(lowered.step, int(most), COUNTED[word], one, points, seconds)
                 continue
             asked = questions(flat, claim, its)
