@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 
@@ -17,6 +18,7 @@ from lark.exceptions import UnexpectedInput
 from lark.indenter import DedentError, Indenter
 
 from thetaprime.build import Builder, canonical
+from thetaprime.cache import folder
 from thetaprime.diagnostics import Diagnostic, SpecError, report
 from thetaprime.explain import TAB, explain
 from thetaprime.expr import MOST_LEVELS, Apply, Expr, Num, Sym, levels
@@ -66,9 +68,14 @@ class _Blocks(Indenter):
 
 @cache
 def _parser(start: str) -> Lark:
+    """The tables take longer to make than most specs to check: lark keeps them, and makes them
+    again where they are of another grammar, or not whole."""
     grammar = files("thetaprime.grammar").joinpath("thetaprime.lark").read_text("utf-8")
+    place = folder("grammar") / f"{start}.lark"
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
     return Lark(grammar, parser="lalr", start=start, postlex=_Blocks(), maybe_placeholders=False,
-                transformer=Builder())
+                transformer=Builder(), cache=str(place))
 
 
 def parse(source: Source) -> File:

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from thetaprime.cache import folder
 from thetaprime.claims.algebra import Algebra, Value
-from thetaprime.claims.kept import folder, verdicts
+from thetaprime.claims.kept import verdicts
 from thetaprime.claims.polynomials import Poly, number
 from thetaprime.claims.positive import Search
 from thetaprime.claims.questions import questions
@@ -228,7 +229,7 @@ def test_what_is_zero_but_for_rounding_refutes_nothing() -> None:
 def test_verdicts_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     first = verdicts(_shipped("lion"))
-    assert len(list(folder().iterdir())) == len(first)
+    assert len(list(folder("verdicts").iterdir())) == len(first)
     monkeypatch.setattr("thetaprime.claims.kept.judge", None)
     assert [v.status for v in verdicts(_shipped("lion"))] == [v.status for v in first]
 
@@ -238,7 +239,7 @@ def test_a_changed_spec_is_judged_again(monkeypatch: pytest.MonkeyPatch, tmp_pat
     text = HEAD + "  claim m = 0 when t = 1\n"
     verdicts(checked(Source("try.opt", text)))
     verdicts(checked(Source("try.opt", text.replace("state m = 0", "state m = x"))))
-    assert len(list(folder().iterdir())) == 2
+    assert len(list(folder("verdicts").iterdir())) == 2
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli_calls import Call, call, folder
-from thetaprime.claims.kept import folder as cache
+from thetaprime.cache import folder as cache
 from thetaprime.compare.drawing import _spread, ordered_columns, placed, svg
 from thetaprime.compare.family import family
 from thetaprime.compare.graph import Edge, Graph, Link, graph, link, reached

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from thetaprime.claims.kept import compiler, folder
+from thetaprime.cache import folder
+from thetaprime.claims.kept import compiler
 from thetaprime.compare import kept as keeping
 from thetaprime.compare.operands import operand
 

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from thetaprime.cache import folder
 from thetaprime.claims.verdicts import Verdict, judge
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.flat import Flat
@@ -39,7 +40,7 @@ def refutations(found: Iterable[Verdict]) -> list[Diagnostic]:
 
 
 def _kept(flat: Flat, claim: Claim, source: Source) -> Verdict:
-    place = folder() / f"{_content(flat, claim, source)}.json"
+    place = folder("verdicts") / f"{_content(flat, claim, source)}.json"
     found = read(place, FIELDS)
     if found is not None:
         return Verdict(found["claim"], source, claim.span, found["status"], found["how"],
@@ -48,12 +49,6 @@ def _kept(flat: Flat, claim: Claim, source: Source) -> Verdict:
     verdict = judge(flat, claim, source)
     write(place, {k: v for k, v in asdict(verdict).items() if k in FIELDS})
     return verdict
-
-
-def folder(kind: str = "verdicts") -> Path:
-    """Where verdicts (or results of another kind) are kept."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "thetaprime" / kind
 
 
 def read(place: Path, fields: Iterable[str]) -> dict[str, Any] | None:

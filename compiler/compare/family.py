@@ -18,7 +18,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from thetaprime.claims.kept import compiler, folder, read, write
+from thetaprime.cache import folder
+from thetaprime.claims.kept import compiler, read, write
 from thetaprime.compare.graph import Graph, Link, graph, link, reached
 from thetaprime.compare.kept import FIELDS, TELLERS, content, kept
 from thetaprime.compare.near import Profile, candidates, of_json, profile

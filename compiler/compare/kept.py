@@ -6,7 +6,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from thetaprime.claims.kept import FOLDERS, compiler, folder, read, write
+from thetaprime.cache import folder
+from thetaprime.claims.kept import FOLDERS, compiler, read, write
 from thetaprime.compare.operands import Operand, operand
 from thetaprime.compare.search import compared
 from thetaprime.library import prelude
