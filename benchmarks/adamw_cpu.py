@@ -146,10 +146,13 @@ CONTENDERS: dict[str, Callable[[Arrays, Arrays], Step]] = {
 TARGETS = ((OURS, PLAIN, 4.0), (COMPILED, TORCH, 1.0), (COMPILED, COPY, 0.8))
 
 
-def measure(count: int, size: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every step of every contender, after three steps to warm up."""
+def measure(
+    count: int, size: int, rounds: int, makers: dict[str, Callable[[Arrays, Arrays], Step]]
+) -> dict[str, list[float]]:
+    """Seconds of every step of every contender, after three steps to warm up. One that is not
+    installed is left out."""
     steps: dict[str, Step] = {}
-    for name, make in CONTENDERS.items():
+    for name, make in makers.items():
         try:
             steps[name] = make(*data(count, size))
         except ImportError as error:
@@ -229,7 +232,8 @@ def main() -> None:
     options = parser.parse_args()
     here, cases = machine("numpy", "numba", "jax", "optax", "torch"), []
     for count, size in CASES:
-        case = {"tensors": count, "entries": size, "seconds": measure(count, size, options.rounds)}
+        case = {"tensors": count, "entries": size,
+                "seconds": measure(count, size, options.rounds, CONTENDERS)}
         cases.append(case)
         print("\n".join([title(case), *table(case), ""]), flush=True)
     print("\n".join(verdicts(cases[0])))

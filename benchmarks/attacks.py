@@ -16,7 +16,7 @@ from thetaprime.asking import Asked
 from thetaprime.claims.equality import Rival
 from thetaprime.claims.problem import Curved
 from thetaprime.claims.questions import Question, Unasked
-from thetaprime.claims.refute import Counterexample, judged
+from thetaprime.claims.refute import Counterexample, Judge, judged
 from thetaprime.claims.rivals import rival
 from thetaprime.claims.runs import Trial, run
 from thetaprime.claims.same_runs import judged_changed, judged_equal, rival_hypers
@@ -32,7 +32,6 @@ LANES, STEPS = 2048, (3, 2, 5, 1)
 TREES = (((2,), (1,)), ((2, 3), (3,)), ((1,),), ((4,),), ((3, 2),), ((2, 2, 2),))
 LARGE = (((40,), (3, 4)), ((6, 5),), ((2, 3, 2), (4,)))  # for runs that go one after another
 CONFIRMED = 12  # at most so many suspects of a round are run in exact numbers
-Judge = Callable[[Question, Any], Counterexample | int]
 Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
 
 

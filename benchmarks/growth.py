@@ -17,13 +17,12 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from adamw_cpu import HYPERS, REST, copy_limit, data, generated_numpy
+from adamw_cpu import HYPERS, copy_limit, generated_numpy, measure
 from pages import machine, table, where, write_section
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,28 +78,15 @@ CONTENDERS: dict[str, Callable[[list[Any], list[Any]], Step]] = {
 }
 
 
-def measure(makers: dict[str, Callable[[list[Any], list[Any]], Step]], count: int, size: int,
+def medians(makers: dict[str, Callable[[list[Any], list[Any]], Step]], count: int, size: int,
             rounds: int) -> dict[str, float]:
-    """Median seconds a step, in turn. A contender that is not installed is left out."""
-    steps: dict[str, Step] = {}
-    for name, make in makers.items():
-        try:
-            steps[name] = make(*data(count, size))
-        except ImportError as error:
-            print(f"{name}: left out, {error}", file=sys.stderr)
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(rounds + 2):
-        for name, step in steps.items():
-            time.sleep(REST)
-            start = time.perf_counter()
-            step()
-            if turn >= 2:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    """Median seconds a step, in turn."""
+    found = measure(count, size, rounds, makers)
+    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def on_devices(count: int, rounds: int) -> dict[str, float]:
-    """`measure` in a process of its own, which has as many simulated devices."""
+    """`medians` in a process of its own, which has as many simulated devices."""
     flags = f"--xla_force_host_platform_device_count={count}"
     done = subprocess.run(
         [sys.executable, __file__, "--devices", str(count), "--rounds", str(rounds)], text=True,
@@ -115,11 +101,11 @@ def rows(rounds: int) -> list[dict[str, Any]]:
     found = []
     plain = {n: m for n, m in CONTENDERS.items() if "flat" not in n}
     for n in PARAMETERS:
-        found.append({"axis": "parameters", "at": n, "seconds": measure(plain, 1, n, rounds)})
+        found.append({"axis": "parameters", "at": n, "seconds": medians(plain, 1, n, rounds)})
         print(found[-1], flush=True)
     for n in TENSORS:
         found.append({"axis": "tensors", "at": n,
-                      "seconds": measure(CONTENDERS, n, TOTAL//n, rounds)})
+                      "seconds": medians(CONTENDERS, n, TOTAL//n, rounds)})
         print(found[-1], flush=True)
     for n in DEVICES:
         found.append({"axis": "devices", "at": n, "seconds": on_devices(n, rounds)})
@@ -189,7 +175,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.devices:
         makers = {"JAX": partial(generated_jax, devices=options.devices), LIMIT: copy_limit}
-        print(json.dumps(measure(makers, 1, TOTAL, options.rounds)))
+        print(json.dumps(medians(makers, 1, TOTAL, options.rounds)))
         return
     here = machine("numpy", "numba", "jax")
     report = {**here, "quiet": (here["load"] or 0) <= 1, "rounds": options.rounds,

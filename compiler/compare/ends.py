@@ -17,6 +17,7 @@ from fractions import Fraction
 from thetaprime.bounds import INF, End
 from thetaprime.check.ranges import Ranges, ranges
 from thetaprime.compare.norms import Broken, at_infinity
+from thetaprime.compare.pairs import numeral
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, substitute, symbols, walk
 from thetaprime.intervals import Interval
 from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, Step, When, reads
@@ -53,12 +54,6 @@ def put(step: Step, values: Mapping[str, End]) -> Step:
     return replace(
         step, states=states, hypers=hypers, body=tuple(_folded(s, own) for s in step.body),
         evaluate=None if step.evaluate is None else folded(substitute(step.evaluate, own)))
-
-
-def numeral(value: Fraction) -> Expr:
-    """A number as a typed expression."""
-    text = Num(str(abs(value)), type=SCALAR)
-    return text if value >= 0 else Apply("neg", (text,), type=SCALAR)
 
 
 def _started(start: Expr | Draw, values: Mapping[Sym, Expr]) -> Expr | Draw:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from thetaprime.compare.ends import ONE, ZERO, folded, numeral
+from thetaprime.compare.ends import ONE, ZERO, folded
 from thetaprime.compare.norms import Broken
+from thetaprime.compare.pairs import numeral
 from thetaprime.compare.rescaled import Rescaled
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols
 from thetaprime.ir import Draw, Equation, First, Hyper, State, Statement, Step, reads

@@ -213,9 +213,9 @@ def texts(hypers: Mapping[str, Expr]) -> dict[str, str]:
 
 
 def numeral(value: Fraction) -> Expr:
-    """A number as an expression."""
-    text = str(abs(value))
-    return Num(text) if value >= 0 else Apply("neg", (Num(text, type=SCALAR),), type=SCALAR)
+    """A number as a typed expression."""
+    text = Num(str(abs(value)), type=SCALAR)
+    return text if value >= 0 else Apply("neg", (text,), type=SCALAR)
 
 
 def names(steps: Iterable[Step]) -> set[str]:

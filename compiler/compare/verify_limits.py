@@ -15,11 +15,11 @@ from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.context import Rejected
 from thetaprime.claims.facts import kinds
 from thetaprime.claims.symbolic import Split, Symbolic, Undefined, Unknown, inputs
-from thetaprime.compare.ends import Continuity, bare, folded, numeral, put
+from thetaprime.compare.ends import Continuity, bare, folded, put
 from thetaprime.compare.limits import Limit, apart, met
 from thetaprime.compare.nearing import Numbers, open_ends
 from thetaprime.compare.norms import Broken
-from thetaprime.compare.pairs import FAILED, Pair
+from thetaprime.compare.pairs import FAILED, Pair, numeral
 from thetaprime.expr import Apply, Expr, Sym, substitute, symbols, walk
 from thetaprime.ir import Draw, EachAxis, Loop, Step, When, defined, reads, statements
 from thetaprime.ops import LINEAR, OPS, ORACLES, REDUCTIONS, STRUCTURE, WHOLE

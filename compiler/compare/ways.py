@@ -29,12 +29,12 @@ from thetaprime.ir import Hyper
 
 
 def identical(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
-    if not (alike(pair) or pair.agrees(QUICK)):
+    if alike(pair):
+        yield Comparison(a.text, b.text, "equal", proof=Alike(pair))
         return
-    shown = proved(pair)
+    shown = proved(pair) if pair.agrees(QUICK) else None
     if shown is not None:
-        yield Comparison(a.text, b.text, "equal", proof=shown,
-                         notes=() if isinstance(shown, Alike) else over_time(pair))
+        yield Comparison(a.text, b.text, "equal", proof=shown, notes=over_time(pair))
 
 
 def linear(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
