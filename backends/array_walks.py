@@ -46,16 +46,17 @@ def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> lis
     lines: list[str] = []
     lists = dict(scene.lists)
     last = last_reads(stages) | dict.fromkeys(wanted, len(stages))
-    busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
+    busy = [place for place, stage in enumerate(stages)
+            if isinstance(stage, Phase) and (stage.leaves or stage.partials)]
+    called = {place: "leaf" if len(busy) == 1 else f"leaf_{k}" for k, place in enumerate(busy, 1)}
     for place, stage in enumerate(stages):
         now = replace(scene, lists=lists)
         later = {s for s in given(stage) if last.get(s, 0) > place}
         match stage:
             case Phase(scalars):
                 lines += leaf_lines(scalars, replace(scene.writer, like=None), regions=NUMPY)
-                if stage in busy:
-                    name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
-                    lines += scene.walk(name, stage, later, now)
+                if place in called:
+                    lines += scene.walk(called[place], stage, later, now)
             case Ask():
                 lines.append(_ask(stage, scene))
             case Choice(condition, made, then, otherwise):

@@ -42,7 +42,9 @@ def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> lis
     lines: list[str] = []
     lists = dict(scene.lists)
     last = last_reads(stages)
-    busy = [s for s in stages if isinstance(s, Phase) and (s.leaves or s.partials)]
+    busy = [place for place, stage in enumerate(stages)
+            if isinstance(stage, Phase) and (stage.leaves or stage.partials)]
+    called = {place: "leaf" if len(busy) == 1 else f"leaf_{k}" for k, place in enumerate(busy, 1)}
     asked: list[Ask] = []
     for place, stage in enumerate(stages):
         now = replace(scene, lists=lists)
@@ -50,10 +52,9 @@ def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> lis
             case Phase():
                 for statement in stage.scalars:
                     lines += leaf_lines((statement,), replace(scene.writer, like=None))
-                if stage in busy:
-                    name = "leaf" if len(busy) == 1 else f"leaf_{busy.index(stage) + 1}"
+                if place in called:
                     later = {s for s in given(stage) if last.get(s, 0) > place}
-                    lines += _walk(name, stage, wanted, later, now)
+                    lines += _walk(called[place], stage, wanted, later, now)
             case Ask():
                 asked.append(stage)
                 if not any(isinstance(s, Ask) for s in stages[place + 1: place + 2]):

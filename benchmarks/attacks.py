@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from comparing import SAME, compared, everywhere, side_of
-from lanes import Batch, batch, runs, value_of, vectorised
+from lanes import Batch, batch, runs, tensors, value_of, vectorised
 
 from thetaprime.asking import Asked
 from thetaprime.claims.equality import Rival
@@ -29,10 +29,10 @@ from thetaprime.ir import Step, asks_gradient
 from thetaprime.numbers import FLOAT
 
 LANES, STEPS = 2048, (3, 2, 5, 1)
-TREES = (((2,), (1,)), ((2, 3), (3,)), ((1,),), ((4,),), ((3, 2),), ((2, 2, 2),))
-LARGE = (((40,), (3, 4)), ((6, 5),), ((2, 3, 2), (4,)))  # for runs that go one after another
+TREES = (((2,), (1,)), ((2, 3), (3,)), ((1,),), ((4,),), ((3, 2), ()), ((2, 2, 2),))
+LARGE = (((40,), (3, 4)), ((6, 5), ()), ((2, 3, 2), (4,)))  # for runs that go one after another
 CONFIRMED = 12  # at most so many suspects of a round are run in exact numbers
-Move = Callable[[tuple[Any, ...]], tuple[Any, ...]]
+Move = Callable[[Any], tuple[Any, ...]]
 
 
 @dataclass
@@ -99,17 +99,25 @@ def rival_batch(rule: Rival, given: Batch) -> Any:
     return replace(given, hypers=hypers)
 
 
-def changed_batch(question: Question, given: Batch, factor: float) -> tuple[Question, Any]:
-    """The same runs with the gradients that an invariance speaks of, and the claim with a number
-    in the place of c. Raises Unasked where something else changes."""
+def changed_batch(question: Question, given: Batch, factor: float) -> tuple[Question, Any, Move]:
+    """The same runs with the tensors and gradients that an invariance speaks of, the claim with a
+    number in the place of c, and what becomes of the iterate. Raises Unasked where something else
+    changes."""
     put: dict[Sym, Expr] = {Sym(n): Num(repr(factor)) for n in constants_in(question)}
     changes = tuple((t, substitute(e, put)) for t, e in question.changes)
-    gradients = given.gradients
+    moves: dict[str, Move] = {question.step.point: tuple, question.step.gradient: tuple}
     for target, expr in changes:
-        if target.name != question.step.gradient:
+        if target.name not in moves:
             raise Unasked(f"a change of `{target.name}`")
-        gradients = tuple(tuple(value_of(expr, {target.name: a}) for a in g) for g in gradients)
-    return replace(question, changes=changes), replace(given, gradients=gradients)
+        moves[target.name] = partial(_changed, target.name, expr)
+    of_point, of_gradient = moves.values()
+    changed = replace(given, point=of_point(given.point),
+                      gradients=tuple(map(of_gradient, given.gradients)))
+    return replace(question, changes=changes), changed, of_point
+
+
+def _changed(name: str, expr: Expr, tree: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(value_of(expr, {name: a}) for a in tree)
 
 
 def mover(words: str, rng: np.random.Generator) -> Move:
@@ -158,8 +166,9 @@ def attack(question: Question, found: Attack, points: int, seconds: float) -> No
     found.engine = "interpreter" if slow else "program"
     rng = np.random.default_rng([ord(c) for c in found.spec + found.claim])
     begun, before = time.perf_counter(), found.points
-    trees = [t for t in (LARGE if slow else TREES) if all(
-        holds(question.step.takes, {"rank": len(s)}, "") for s in t)] or [((2, 2, 2),)]
+    fitting = (tuple(shape for shape in tree if holds(
+        question.step.takes, {"rank": len(shape)}, "")) for tree in (LARGE if slow else TREES))
+    trees = list(filter(None, fitting))
     one_round = slow_round if slow else fast_round
     number = 0
     while not found.fall and (number < len(trees) or found.points - before < points):
@@ -182,8 +191,8 @@ def fast_round(
         judge = judged_equal(other)
     elif question.claim.form == "invariant":
         factor = float(rng.choice([3.0, 0.25, 1.5, 1024.0]))
-        question, changed = changed_batch(question, given, factor)
-        worst, points = round_of_pair(question, given, question.step, changed)
+        question, changed, move = changed_batch(question, given, factor)
+        worst, points = round_of_pair(question, given, question.step, changed, move)
         judge = judged_changed
     elif question.claim.form == "symmetry":
         move = mover(" ".join(map(str, question.claim.subject)), rng)
@@ -268,8 +277,7 @@ def run_pair(question: Question, trial: Trial, step: Step, other: Trial) -> tupl
 def one_lane(done: Run, expr: Expr) -> list[Any]:
     """The value of an expression, as of a single lane."""
     value = done.value(expr)
-    return [np.asarray(v, float)[None] for v in (value if isinstance(value, list) else [value])
-            if v is not None]
+    return [np.asarray(v, float)[None] for v in tensors(value)]
 
 
 # Claims of how often a step asks.

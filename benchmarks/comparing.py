@@ -34,7 +34,10 @@ def broken_by(op: str, left: Any, right: Any) -> tuple[Any, Any]:
 
 
 def pairs(left: list[Any], right: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Both sides tensor by tensor, in equal shapes; lanes are the first axis."""
+    """Both sides tensor by tensor, in equal shapes; lanes are the first axis. Nothing where no
+    tensor has the one or the other."""
+    if not left or not right:
+        return
     count = max(len(left), len(right))
     if {len(left), len(right)} - {1, count}:
         raise ValueError("sides on different tensors")

@@ -210,7 +210,8 @@ def value_of(expr: Expr, known: Mapping[str, Any]) -> Any:
 def watching(step: Step, watched: Sequence[Expr]) -> tuple[Step, dict[Expr, int]]:
     """The step with a state for each watched symbol that holds its value at this step, and the
     places of these states."""
-    made = {s.target: s for s in statements(step.body) if isinstance(s, Equation)}
+    made: dict[Expr, Equation | State] = {Sym(s.name): s for s in step.states}
+    made |= {s.target: s for s in statements(step.body) if isinstance(s, Equation)}
     body, states = list(step.body), list(step.states)
     places: dict[Expr, int] = {}
     for expr in watched:
@@ -218,7 +219,8 @@ def watching(step: Step, watched: Sequence[Expr]) -> tuple[Step, dict[Expr, int]
             continue
         places[expr] = len(states)
         source = made.get(expr) if isinstance(expr, Sym) else None
-        guard = None if source is None else guard_of(source)
+        guard = (source.guard if isinstance(source, State) else
+                 None if source is None else guard_of(source))
         kind = expr.type or _type_of(step, expr)
         name = f"watched{len(places)}"
         value: Expr = replace(expr, type=kind)
@@ -272,7 +274,7 @@ def runs(
     answer = jax.vmap(one, in_axes=(0, 0, 0, 1))(
         traced, list(given.point), [list(g) for g in given.gradients], given.losses)
     for params, values in jax.tree.map(np.asarray, answer):
-        yield list(params), {e: _columns(values[str(i)]) for e, i in places.items()}
+        yield list(params), {e: tensors(values[str(i)]) for e, i in places.items()}
 
 
 def vectorised(step: Step) -> bool:
@@ -292,5 +294,9 @@ def curved(y: Any, batch: Any) -> Any:
         gradient, [p - q for p, q in zip(y, point, strict=True)], strict=True))
 
 
-def _columns(value: Any) -> list[Array]:
-    return [v for v in value if v is not None] if isinstance(value, list) else [value]
+def tensors(value: Any) -> list[Array]:
+    """Of a value with one entry for each tensor, or of a single one: all arrays, where a tensor
+    has one for each of its axes these."""
+    if isinstance(value, list | tuple):
+        return [array for v in value if v is not None for array in tensors(v)]
+    return [value]

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from thetaprime.bounds import INF, ONE, ZERO, End, bracket, exponential, logarithm, root
 from thetaprime.intervals import (
@@ -27,8 +28,10 @@ from thetaprime.intervals import (
 )
 
 Forward = Callable[..., Interval]
+MEMORY = 1 << 14  # the same products come again in each round of an induction
 
 
+@lru_cache(MEMORY)
 def add(a: Interval, b: Interval) -> Interval:
     """a + b; infinite values of unlike signs have no sum."""
     if a.empty or b.empty:
@@ -65,6 +68,7 @@ def subtract(a: Interval, b: Interval) -> Interval:
     return add(a, negative(b))
 
 
+@lru_cache(MEMORY)
 def multiply(a: Interval, b: Interval) -> Interval:
     """a*b; 0 times an infinite value is undefined."""
     if a.empty or b.empty:

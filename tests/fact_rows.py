@@ -60,6 +60,11 @@ def upto(id: str, a: str, b: str, /) -> Row:
     return Row(id, a, b, ("equal-up-to",))
 
 
+def close(id: str, a: str, b: str, /, *conditions: str) -> Row:
+    """Equal but for the place of eps, with a bound on the gap."""
+    return Row(id, a, b, ("equal-up-to",), {}, {}, conditions, 1)
+
+
 def mapped(id: str, a: str, b: str, /, **map: str) -> Row:
     """Equal under this map."""
     return Row(id, a, b, ("equal-under-map",), map)
@@ -203,10 +208,13 @@ LIBRARIES = (
     apart("adamax t|k", "adamax-torch", "adamax-keras"),
     apart("adamax o|k", "adamax-optax", "adamax-keras", 2),
     when("rmsprop t|o", "rmsprop-torch", "rmsprop-optax", "wd = 0", "v0 of rmsprop-optax = 0"),
-    apart("rmsprop t|k", "rmsprop-torch", "rmsprop-keras", 1),
+    close("rmsprop t|k", "rmsprop-torch", "rmsprop-keras",
+          "a term in `eps`, when mu = 0 and wd = 0"),
     when("rmsprop o|k", "rmsprop-optax", "rmsprop-keras", "v0 = 0 and wd of rmsprop-keras = 0"),
-    apart("adagrad t|o", "adagrad-torch", "adagrad-optax", 1),
-    apart("adagrad t|k", "adagrad-torch", "adagrad-keras", 1),
+    close("adagrad t|o", "adagrad-torch", "adagrad-optax",
+          "a term in `eps`, when wd = 0 and lr_decay = 0"),
+    close("adagrad t|k", "adagrad-torch", "adagrad-keras",
+          "a term in `eps`, when wd = 0 and lr_decay = 0"),
     Row("adagrad o|k", "adagrad-optax", "adagrad-keras", ("specialises",), {"wd": "0"}),
     equal("adadelta t|o", "adadelta-torch", "adadelta-optax"),
     when("adadelta t|k", "adadelta-torch", "adadelta-keras", "wd = 0"),

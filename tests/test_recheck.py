@@ -112,6 +112,12 @@ def of_root() -> Made:
     return algebra, (), root - A
 
 
+def of_above() -> Made:
+    algebra = plain()
+    root = algebra.root(algebra.value(Ratio(A * A + B * B))).ratio.num
+    return algebra, (), algebra.absolute(algebra.value(Ratio(A))).ratio.num + B - root
+
+
 def of_sign() -> Made:
     algebra = plain()
     return algebra, (), algebra.sign(algebra.value(Ratio(A))).ratio.num * A - A
@@ -139,7 +145,7 @@ RULED: dict[str, Callable[[], Made]] = {
     "slope": lambda: (plain(), (), B - B * C + THREE - C * D),
     "square": lambda: (plain(), (), A * A + A * C + C * C),
     "powers": lambda: (plain(), (), A.power(4) + C - C * C),
-    "root": of_root, "sign": of_sign, "learned": of_learned, "sum": of_sum,
+    "root": of_root, "above": of_above, "sign": of_sign, "learned": of_learned, "sum": of_sum,
     "fact": lambda: (plain(), (A - B,), A),
 }
 

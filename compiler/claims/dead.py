@@ -45,7 +45,7 @@ def _dead(step: Step) -> frozenset[Sym]:
     except (Unproved, *STOPS):
         return frozenset()
     hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
-    states = {Sym(s.name) for s in step.states if driven(step, s) is None}
+    states = {Sym(s.name) for s in step.states} - set(map(Sym, driven(step)))
     made = {s.target for s in step.body if isinstance(s, Equation) and not s.target.prime}
     dead = (hypers | states | made) - by_lines
     if _small(step):

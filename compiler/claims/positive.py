@@ -12,6 +12,7 @@ Each rule derives it from the same for simpler polynomials:
     learned        a maximum minus one of its arguments, and the like: p = c*f + rest
     fact           a known f >= 0 with f = A*a + B, A > 0: a = (w - B)/A with some w >= 0
     root           A*r + B with r^2 = p, r >= 0: A >= 0 and either B >= 0 or A^2*p - B^2 >= 0
+    above          B - A*r with r^2 = p, r >= 0: A >= 0, B^2 - A^2*p >= 0 and B >= 0
     sum            c*sum(p) + c*sum(q) + r: c*p + c*q is not negative in each entry, nor is r
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 
 from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.factors import factors
@@ -34,6 +36,7 @@ from thetaprime.claims.polynomials import (
     scaled,
     variable,
 )
+from thetaprime.claims.samples import Samples
 from thetaprime.intervals import Interval, meet
 
 SIDES = {-1: Interval(high=Fraction(0)), 0: Interval(Fraction(0), Fraction(0), True, True),
@@ -80,6 +83,11 @@ class Search:
     root: Search | None = None
     tried: dict[Poly, Proof | None] = field(default_factory=dict)
 
+    @cached_property
+    def samples(self) -> Samples:
+        """Numbers on which what is negative has no proof."""
+        return Samples(self.algebra, self.facts)
+
     def nonnegative(self, poly: Poly, depth: int = 0) -> Proof | None:
         """A proof of ``poly >= 0``."""
         poly = self.algebra.settled(poly)
@@ -89,6 +97,8 @@ class Search:
             return None
         self.left -= 1 + len(poly.terms)
         self.tried[poly] = None
+        if self.samples.negative(poly):
+            return None
         found = next((p for rule in RULES if (p := rule(self, poly, depth)) is not None), None)
         self.tried[poly] = found
         return found
@@ -177,17 +187,9 @@ def _square(search: Search, poly: Poly, depth: int) -> Proof | None:
         if max(parts) != 2 or set(parts) - {0, 1, 2}:
             continue
         a, b, c = parts[2], parts.get(1, ZERO), parts.get(0, ZERO)
-        if not b:
-            continue
-        wanted = [a, c, scaled(a * c, Fraction(4)) - b * b]
-        proofs = []
-        for one in wanted:
-            found = search.nonnegative(one, depth + 1)
-            if found is None:
-                break
-            proofs.append(found)
-        else:
-            return Proof("square", poly, tuple(proofs), atom)
+        found = _every(search, depth, a, c, scaled(a * c, Fraction(4)) - b * b) if b else ()
+        if found:
+            return Proof("square", poly, found, atom)
     return None
 
 
@@ -335,19 +337,41 @@ def _fact(search: Search, poly: Poly, depth: int) -> Proof | None:
     return None
 
 
-def _root(search: Search, poly: Poly, depth: int) -> Proof | None:
+def _roots(search: Search, poly: Poly) -> Iterator[tuple[int, Poly, Poly, Poly]]:
+    """The square roots in which a polynomial is affine, what is inside, the slope and the rest."""
     for atom, parts in _affine(poly):
         match search.algebra.key(atom):
             case ("root", 2, Poly() as inside):
-                slope, rest = parts[1], parts.get(0, ZERO)
-                up = search.nonnegative(slope, depth + 1)
-                if up is None:
-                    continue
-                apart = slope * slope * inside - rest * rest
-                found = search.nonnegative(apart, depth + 1)
-                if found is not None:
-                    return Proof("root", poly, (up, found), atom)
+                yield atom, inside, parts[1], parts.get(0, ZERO)
+
+
+def _root(search: Search, poly: Poly, depth: int) -> Proof | None:
+    for atom, inside, slope, rest in _roots(search, poly):
+        found = _every(search, depth, slope, slope * slope * inside - rest * rest)
+        if found:
+            return Proof("root", poly, found, atom)
     return None
+
+
+def _above(search: Search, poly: Poly, depth: int) -> Proof | None:
+    for atom, inside, slope, rest in _roots(search, poly):
+        if not search.algebra.interval(-slope).nonnegative:
+            continue
+        found = _every(search, depth, -slope, rest * rest - slope * slope * inside, rest)
+        if found:
+            return Proof("above", poly, found, atom)
+    return None
+
+
+def _every(search: Search, depth: int, *wanted: Poly) -> tuple[Proof, ...]:
+    """Proofs that none of these is negative; nothing where one is missing."""
+    found: list[Proof] = []
+    for one in wanted:
+        proof = search.nonnegative(one, depth + 1)
+        if proof is None:
+            return ()
+        found.append(proof)
+    return tuple(found)
 
 
 def _sum(search: Search, poly: Poly, depth: int) -> Proof | None:
@@ -403,4 +427,4 @@ def _runs_over(extent: object) -> frozenset[str]:
     raise AssertionError(extent)
 
 
-RULES = (_interval, _learned, _factor, _sum, _ends, _square, _root, _fact, _powers, _sign)
+RULES = (_interval, _learned, _factor, _sum, _above, _ends, _square, _root, _fact, _powers, _sign)

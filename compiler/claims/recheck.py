@@ -223,16 +223,28 @@ def _powers(proof: Proof, context: Context) -> None:
 
 
 def _root(proof: Proof, context: Context) -> None:
+    up, apart = _parts(proof, 2)
+    slope, rest, square = _of_root(proof, context)
+    derive(up, slope, context)
+    derive(apart, plus(square, times(rest, rest), -1), context)
+
+
+def _above(proof: Proof, context: Context) -> None:
+    down, apart, more = _parts(proof, 3)
+    slope, rest, square = _of_root(proof, context)
+    derive(down, scaled(slope, Fraction(-1)), context)
+    derive(apart, plus(times(rest, rest), square, -1), context)
+    derive(more, rest, context)
+
+
+def _of_root(proof: Proof, context: Context) -> tuple[Terms, Terms, Terms]:
+    """A, B and A^2*p of A*r + B, where r is the square root of p."""
     slope, rest = _affine(proof, proof.poly.terms)
     assert proof.atom is not None
     match context.key(proof.atom):
         case ("root", 2, Poly() as inside):
-            up, apart = _parts(proof, 2)
-            derive(up, slope, context)
-            derive(apart, plus(times(times(slope, slope), inside.terms), times(rest, rest), -1),
-                    context)
-        case _:
-            raise Rejected("root: of no root")
+            return slope, rest, times(times(slope, slope), inside.terms)
+    raise Rejected(f"{proof.rule}: of no root")
 
 
 def _sign(proof: Proof, context: Context) -> None:
@@ -384,4 +396,5 @@ def _both(proof: Proof, context: Context) -> None:
 RULES: dict[str, Callable[[Proof, Context], None]] = {
     "interval": _interval, "range": _range, "positive": _positive, "factor": _factor,
     "ends": _ends, "slope": _slope, "square": _square, "powers": _powers, "root": _root,
+    "above": _above,
     "sign": _sign, "learned": _learned, "fact": _fact, "sum": _sum, "both": _both}

@@ -12,24 +12,29 @@ from thetaprime.ir import Equation, State, Step
 T = Sym("t")
 
 
-def driven(step: Step, state: State) -> Expr | None:
-    """The new value of a number that depends on hyperparameters and the old one alone."""
+def driven(step: Step) -> dict[str, Expr]:
+    """The new values of the states that are numbers and depend on hyperparameters and the old one
+    alone."""
     hypers = {Sym(h.name) for h in step.hypers if h.type.kind != "function"}
-    values = [s.value for s in step.body
-              if isinstance(s, Equation) and s.target == Sym(state.name, True)]
-    alone = len(values) == 1 and symbols(values[0]) <= hypers | {Sym(state.name)}
-    plain = not varies(state.type) and isinstance(state.start, Num)
-    return values[0] if alone and plain else None
+    made: dict[Sym, list[Expr]] = {}
+    for statement in step.body:
+        if isinstance(statement, Equation):
+            made.setdefault(statement.target, []).append(statement.value)
+    found = {}
+    for state in step.states:
+        values = made.get(Sym(state.name, True), [])
+        alone = len(values) == 1 and symbols(values[0]) <= hypers | {Sym(state.name)}
+        if alone and not varies(state.type) and isinstance(state.start, Num):
+            found[state.name] = values[0]
+    return found
 
 
-def closed(run: Symbolic, state: State) -> Value | None:
-    """The value before step t of a state with s' = a*s + c, where a and c are rational in
-    hyperparameters: a^(t - 1)*start + c*(1 - a^(t - 1))/(1 - a), or start + c*(t - 1) for a = 1;
-    None where a may be 1."""
+def closed(run: Symbolic, state: State, value: Expr) -> Value | None:
+    """The value before step t of a state whose new ``value`` is a*s + c, where a and c are rational
+    in hyperparameters: a^(t - 1)*start + c*(1 - a^(t - 1))/(1 - a), or start + c*(t - 1) for
+    a = 1; None where a may be 1."""
     step, algebra, old = run.step, run.algebra, Sym(state.name)
-    value = driven(step, state)
-    if value is None or not isinstance(state.start, Num):
-        return None
+    assert isinstance(state.start, Num)
     atom = algebra.atom(("symbol", run.tag, state.name), frozenset(), REAL)
     inside = Symbolic(step, run.case, False, algebra, env={**run.env, old: atom}, tag=run.tag)
     try:

@@ -389,7 +389,7 @@ def inputs(
     """An execution before its first statement: the point, the gradient, hyperparameters and states
     are atoms of their own, or what is ``given``; at t = 1 states are what they start from. ``tag``
     keeps states of different rules apart."""
-    from thetaprime.claims.recurrent import closed
+    from thetaprime.claims.recurrent import closed, driven
 
     run = Symbolic(step, case, first, algebra, truths or {}, algebra.split, tag=tag)
     named = {s.name: s for s in step.states}
@@ -410,12 +410,14 @@ def inputs(
         elif symbol.name not in named:
             run.env[symbol] = algebra.atom(
                 ("symbol", symbol.name), varies(typed[symbol]), defined(known.get(symbol, REAL)))
+    recurrences = {} if first else driven(step)
     for state in sorted(step.states, key=lambda s: not s.constant):
         symbol = Sym(state.name)
         if symbol in given or (state.guard is not None and not run.truths[state.guard]):
             continue
         interval = defined(known.get(symbol, REAL))
-        formula = None if first else closed(run, state)
+        value = recurrences.get(state.name)
+        formula = None if value is None else closed(run, state, value)
         if first and not isinstance(state.start, Draw):
             run.env[symbol] = _started(run, state, interval)
         elif formula is not None:

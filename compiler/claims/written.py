@@ -29,6 +29,7 @@ WORDS = {
     "square": "A*q^2 + B*q + C in q = {atom}: by A, C and 4*A*C - B^2",
     "powers": "by the coefficients of the powers of {atom}",
     "sign": "for each {atom} of {ends}", "root": "A*r + B in r = {atom}: by A and A^2*r^2 - B^2",
+    "above": "B - A*r in r = {atom}: by A, B^2 - A^2*r^2 and B",
     "learned": "more than a multiple of {ends} >= 0", "fact": "with {ends} >= 0",
     "sum": "in each entry", "both": "not above 0 and not below 0"}
 

@@ -7,6 +7,7 @@ are they equal, or what tells them apart.
     maps       hyperparameters of one rule in terms of the other's
     where      conditions under which two rules are equal, and the proof that they are needed
     limits     one rule goes to another where hyperparameters go to ends of their ranges
+    damped     a small number beside what is divided by, and how far steps part for it
     shifts     rules that report another iterate
     gaps       how far two rules part
     search     the order in which verdicts are tried

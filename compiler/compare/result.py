@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from thetaprime.claims.refute import Counterexample
 from thetaprime.compare.alike import Alike
+from thetaprime.compare.damped import Damped
 from thetaprime.compare.limits import Limit
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import Shown
@@ -63,7 +64,7 @@ class Comparison:
     counterexample: Apart | None = None
     points: int = 0
     seconds: float = 0.0
-    proof: Shown | Unrolled | Alike | Limit | None = field(
+    proof: Shown | Unrolled | Alike | Limit | Damped | None = field(
         default=None, compare=False, repr=False)
 
     @property

@@ -15,6 +15,7 @@ from itertools import islice, product
 from thetaprime.claims.refute import Tested
 from thetaprime.compare import lti, nearby, reported
 from thetaprime.compare.approached import approached, goes
+from thetaprime.compare.close import close
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.limits import Limit
 from thetaprime.compare.operands import Operand
@@ -130,6 +131,9 @@ def _judged(a: Operand, b: Operand, pair: Pair) -> Comparison:
     near = approached(pair)
     if near is not None and near.plain:
         return near.comparison(a, b)
+    found = next(close(a, b, pair), None)
+    if found is not None:
+        return found
     return _apart(a, b, pair, tuple(near.notes(a, b)) if near is not None else ())
 
 

@@ -26,6 +26,7 @@ from thetaprime.claims.runs import run
 from thetaprime.claims.same_runs import rival_hypers
 from thetaprime.compare import verify_limits
 from thetaprime.compare.alike import Alike
+from thetaprime.compare.damped import Damped
 from thetaprime.compare.limits import Limit
 from thetaprime.compare.lti import Unrolled
 from thetaprime.compare.pairs import FAILED, Shown
@@ -34,9 +35,9 @@ from thetaprime.expr import Sym
 RUNS = 6
 
 
-def verify(shown: Shown | Unrolled | Alike | Limit) -> Rechecked:
+def verify(shown: Shown | Unrolled | Alike | Limit | Damped) -> Rechecked:
     """Raises Rejected."""
-    if isinstance(shown, Unrolled | Alike):
+    if isinstance(shown, Unrolled | Alike | Damped):
         return Rechecked(shown.verify(), 0)
     if isinstance(shown, Limit):
         verify_limits.check(shown)
