@@ -49,7 +49,8 @@ def verdict(name: str, **more: Any) -> dict[str, Any]:
     (verdict("specialises", inverse={"lr": "lr*b"}), Link("special", "b", "a", "lr = lr*b")),
     (verdict("equal-under-map", map={"lr": "lr*b"}), Link("map", "a", "b", "lr = lr*b")),
     (verdict("equal-up-to", conditions=["a shift"]), Link("up-to", "a", "b", "a shift")),
-    (verdict("equal-when", conditions=["b = 0"]), None),
+    (verdict("equal-when", conditions=["b = 0", "wd = 0"]),
+     Link("when", "a", "b", "b = 0, or wd = 0")),
     (verdict("different"), None),
     (verdict("unknown"), None),
 ])
@@ -89,6 +90,14 @@ def test_edits_link_what_is_not_linked() -> None:
     assert [(e.kind, e.start, e.end) for e in found.edges] == [
         ("special", "a", "b"), ("edit", "b", "c")]
     assert "d" not in found.layers()
+
+
+def test_settings_of_both_link_what_no_special_case_links() -> None:
+    links = [*special(("a", "b"), ("a", "c")), Link("when", "b", "c", "wd = 0"),
+             Link("when", "c", "d", "wd = 0")]
+    found = graph("abcd", links)
+    assert [(e.kind, e.start, e.end) for e in found.edges if e.kind == "when"] == [
+        ("when", "c", "d")]
 
 
 def test_layers_are_the_longest_ways() -> None:
@@ -226,6 +235,13 @@ def test_a_family(own_cache: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in own_cache.rglob("*.json")}
     assert family(["adam", "adamw", "adamw-torch", "adam-keras"], 1).to_json() == first.to_json()
     assert {p: p.stat().st_mtime_ns for p in own_cache.rglob("*.json")} == before
+
+
+def test_rules_that_agree_where_both_decays_rest_are_linked(own_cache: Path) -> None:
+    found = family(["adamax-optax", "adamax-torch"], 1)
+    assert [(e.kind, e.start, e.end, e.text) for e in found.graph.edges] == [
+        ("when", "adamax-optax", "adamax-torch", "wd = 0")]
+    assert "adamax-torch equal when wd = 0" in str(found)
 
 
 def test_a_comparison_that_takes_too_long_has_no_answer(

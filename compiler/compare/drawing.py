@@ -17,10 +17,12 @@ LETTER, LINE, PAD = 7.0, 16.0, 6.0
 GAP, BETWEEN, MARGIN, SWEEPS = 14.0, 30.0, 24.0, 24
 LONGEST = 30
 STROKES = {"special": "stroke='#345'", "map": "stroke='#a50' stroke-width='2'",
+           "when": "stroke='#a50' stroke-dasharray='7 3'",
            "up-to": "stroke='#a50' stroke-dasharray='1 4' stroke-width='2'",
            "edit": "stroke='#999' stroke-dasharray='5 4'"}
 WORDS = {"special": "is a special case of", "map": "equal under a map of hyperparameters",
-         "up-to": "equal up to another iterate", "edit": "one edit of the spec apart"}
+         "when": "equal at a setting of both", "up-to": "equal up to another iterate",
+         "edit": "one edit of the spec apart"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from thetaprime.cache import folder
 from thetaprime.claims.kept import compiler, read, write
-from thetaprime.compare.graph import Graph, Link, graph, link, reached
+from thetaprime.compare.graph import Graph, Link, apart, graph, link, reached
 from thetaprime.compare.kept import FIELDS, TELLERS, content, kept
 from thetaprime.compare.near import Profile, candidates, of_json, profile
 from thetaprime.compare.operands import Operand, operand
@@ -164,21 +164,26 @@ def _compare(
     found: list[dict[str, Any]] = []
     links: list[Link] = []
     waves: dict[tuple[int, bool], list[tuple[str, str]]] = {}
-    pairs = candidates(profiles).pairs
+    near = candidates(profiles)
+    pairs = near.pairs
     known: dict[str, str] = {}
     for wider, narrower in pairs:
         equal = not pairs[wider, narrower]
         star = known.setdefault(narrower, min(wider, narrower)) if equal else ""
         waves.setdefault((len(pairs[wider, narrower]), equal and star not in (wider, narrower)),
                          []).append((wider, narrower))
-    for place in sorted(waves):
-        asked = {frozenset(pair): pair for pair in waves[place] if not _linked(*pair, links)}
-        calls = [(*pair, seconds) for pair in asked.values()]
+    def compare(asked: Iterable[tuple[str, str]]) -> None:
+        calls = [(*pair, seconds) for pair in asked]
         for (wider, narrower, _), one in ask("comparisons", _compared, calls):
             found.append(one)
             defaults = {n: v[0] for name in (narrower, wider)
                         for n, v in rules[name].choices.items()}
-            links += [made for made in (link(one, defaults),) if made is not None]
+            links.extend(made for made in (link(one, defaults),) if made is not None)
+
+    for place in sorted(waves):
+        asked = {frozenset(pair): pair for pair in waves[place] if not _linked(*pair, links)}
+        compare(asked.values())
+    compare([pair for pair in near.resting if apart(*pair, rules, links)])
     return found, links
 
 
@@ -276,7 +281,8 @@ def _lines(found: Family) -> Iterator[str]:
                 yield f"  with {e.text}: {e.start}"
             elif e.kind != "special" and name in (e.start, e.end):
                 other = e.end if e.start == name else e.start
-                words = {"map": "under the map", "up-to": "up to", "edit": "one edit apart,"}
+                words = {"map": "under the map", "when": "equal when", "up-to": "up to",
+                         "edit": "one edit apart,"}
                 yield f"  {other} {words[e.kind]} {e.text}"
     alone = [called[n] for n in shown.nodes if n not in level]
     if alone:

@@ -1,8 +1,9 @@
 """The graph of rules: what is a special case of what, what is equal, what is one edit away.
 
-Nodes are sets of rules that are proved equal. An edge `special` goes from a rule to one that has it
-as a special case, `map` joins rules that are equal under a map of hyperparameters, `up-to` those
-that are equal up to another iterate, `edit` those that one edit of a spec makes equal.
+Nodes are sets of rules that are proved equal. An edge `special` goes from a rule to one that has
+it as a special case, `map` joins rules that are equal under a map of hyperparameters, `when` those
+that are equal at a setting of both, `up-to` those that are equal up to another iterate or a small
+term, `edit` those that one edit of a spec makes equal.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Literal
 
 from thetaprime.compare.result import second_is_wider
 
-Kind = Literal["special", "map", "up-to", "edit"]
+Kind = Literal["special", "map", "when", "up-to", "edit"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Graph:
 class Link:
     """What one comparison says of two rules; `equal` ones share a node."""
 
-    kind: Literal["equal", "special", "map", "up-to", "edit"]
+    kind: Literal["equal", "special", "map", "when", "up-to", "edit"]
     start: str
     end: str
     text: str = ""
@@ -73,6 +74,8 @@ def link(found: Mapping[str, Any], defaults: Mapping[str, str]) -> Link | None:
             told = [c.replace(f" of {b}", "") for c in found["conditions"]] or [
                 f"{n} = {v}" for n, v in settings.items()]
             return Link("special", narrower, wider, ", ".join((*told, *choices)))
+        case "equal-when":
+            return Link("when", a, b, ", or ".join((*found["conditions"], *choices)))
         case "equal-up-to":
             return Link("up-to", a, b, ", ".join((found["conditions"] or [""])[:1]))
     return None
@@ -101,13 +104,19 @@ def graph(names: Iterable[str], links: Sequence[Link], first: Sequence[str] = ()
         if known is None or len(one.text) < len(known.text):
             best[place] = Edge(one.kind, start, end, one.text)
     kept = _reduced([e for e in best.values() if e.kind == "special"])
-    for kind in ("map", "up-to", "edit"):
-        kept += _linking([e for e in best.values() if e.kind == kind], kept, kind == "edit")
+    for kind in KINDS[1:]:
+        alike = [e for e in best.values() if e.kind == kind]
+        kept += _linking(alike, kept, kind in ("when", "edit"))
     return Graph(dict(sorted(nodes.items())), tuple(
         sorted(kept, key=lambda e: (KINDS.index(e.kind), e.start, e.end))))
 
 
-KINDS = ("special", "map", "up-to", "edit")
+KINDS: tuple[Kind, ...] = ("special", "map", "when", "up-to", "edit")
+
+
+def apart(one: str, other: str, names: Iterable[str], links: Iterable[Link]) -> bool:
+    """Whether no links, one after another, lead from a rule to another."""
+    return not any({one, other} <= part for part in _joined(names, links))
 
 
 def _joined(names: Iterable[str], links: Iterable[Link]) -> list[set[str]]:

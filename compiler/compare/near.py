@@ -98,10 +98,12 @@ def profile(rule: Operand) -> Profile:
 @dataclass(frozen=True)
 class Candidates:
     """Pairs of rules by their names: the wider one first, with what it may be ``set`` to, fewest
-    settings first; and edits, the number of one of the first rule's that may make the second."""
+    settings first; edits, the number of one of the first rule's that may make the second; and
+    pairs that agree if what is 0 by default is 0 in both."""
 
     pairs: dict[tuple[str, str], Setting]
     edits: dict[tuple[str, str], list[int]]
+    resting: list[tuple[str, str]]
 
 
 def candidates(profiles: Mapping[str, Profile]) -> Candidates:
@@ -111,19 +113,24 @@ def candidates(profiles: Mapping[str, Profile]) -> Candidates:
     wider = _Index((n, r) for n, p in profiles.items()
                    for r in (*p.generic, *p.reported, *p.settings))
     edited = _Index((n, r) for n, p in profiles.items() for r in p.edited)
-    resting = _Index((n, r) for n, p in profiles.items() for r in p.edited_resting)
+    edited_resting = _Index((n, r) for n, p in profiles.items() for r in p.edited_resting)
+    resting = _Index((n, r) for n, p in profiles.items() for r in p.resting)
+    both: set[tuple[str, str]] = set()
     for name, own in profiles.items():
         for one in own.generic:
             for other, found in wider.like(one):
                 pair = (other, name)
                 if other != name and len(found.set) <= len(pairs.get(pair, found.set)):
                     pairs[pair] = found.set
-        for index, runs in ((edited, own.generic), (resting, own.resting)):
+        both |= {(name, other) for one in own.resting for other, _ in resting.like(one)
+                 if name < other}
+        for index, runs in ((edited, own.generic), (edited_resting, own.resting)):
             for other, found in (like for one in runs for like in index.like(one)):
                 if other != name and found.edit not in near.setdefault((other, name), []):
                     near[other, name].append(found.edit)
     ordered = sorted(pairs, key=lambda pair: (len(pairs[pair]), pair))
-    return Candidates({pair: pairs[pair] for pair in ordered}, dict(sorted(near.items())))
+    return Candidates({pair: pairs[pair] for pair in ordered}, dict(sorted(near.items())),
+                      sorted(both - {tuple(sorted(pair)) for pair in pairs}))
 
 
 class _Index:
