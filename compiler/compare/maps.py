@@ -15,6 +15,7 @@ from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.equality import OTHER
 from thetaprime.claims.facts import atoms_inside
 from thetaprime.claims.polynomials import Poly, Ratio, coefficients, ratio
+from thetaprime.claims.runs import Trial
 from thetaprime.claims.symbolic import Undefined, Unknown
 from thetaprime.compare.pairs import FAILED, Pair, bounded, numeral, real
 from thetaprime.compare.probe import Probe
@@ -147,11 +148,12 @@ def forms(hyper: Hyper, pair: Pair) -> Iterator[Expr]:
             yield Apply("/", (a, b))
 
 
-def guessed(pair: Pair, hypers: Sequence[Hyper]) -> Iterator[Map]:
-    """The maps of these forms that hold something of a's and that no run contradicts."""
+def guessed(pair: Pair, hypers: Sequence[Hyper], hard: list[Trial]) -> Iterator[Map]:
+    """The maps of these forms that hold something of a's and that no run contradicts; ``hard``
+    runs have contradicted others."""
     probe = Probe(pair)
     for values in islice(product(*(forms(h, pair) for h in hypers)), MOST_GUESSES):
         found = dict(zip((h.name for h in hypers), values, strict=True))
         if any(map(symbols, values)) and probe.passes(found) and pair.given(
-                **found).agrees(TRIES, 3):
+                **found).agrees(TRIES, 3, hard=hard):
             yield found

@@ -7,13 +7,14 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from typing import Any
 
 from thetaprime.claims.equality import Related, Rival, prove_equality
 from thetaprime.claims.facts import Certificate, Unproved
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.refute import Counterexample, Tested, attack, sampled, shrunk
+from thetaprime.claims.runs import Trial
 from thetaprime.claims.same_runs import judged_equal
 from thetaprime.claims.symbolic import Unknown
 from thetaprime.compare import invariants
@@ -26,6 +27,7 @@ from thetaprime.syntax import Claim, SpecRef
 from thetaprime.types import SCALAR
 
 FAILED = (Unproved, Unknown, ArithmeticError, ValueError, KeyError, RecursionError)
+MOST_HARD = 3
 LONG, LONG_RUNS = 12, 4  # rules that change after some steps, like rectification
 
 
@@ -90,13 +92,18 @@ class Pair:
             points += one
         return Tested(points)
 
-    def agrees(self, count: int, seed: int = 0, least: int = 1) -> bool:
-        """Whether no exact run contradicts that they are equal, and ``least`` steps confirm it."""
+    def agrees(
+        self, count: int, seed: int = 0, least: int = 1, hard: list[Trial] | None = None
+    ) -> bool:
+        """Whether no exact run contradicts that they are equal, and ``least`` steps confirm it.
+        ``hard``: runs that contradicted it under other maps come first; this one's joins them."""
         judge, points = judged_equal(self.rival), 0
+        known = hard if hard is not None else []
         try:
-            for trial in sampled(self.question, count, seed):
+            for trial in chain(tuple(known), sampled(self.question, count, seed)):
                 found = judge(self.question, trial)
                 if isinstance(found, Counterexample):
+                    known[:] = [trial, *(k for k in known if k is not trial)][:MOST_HARD]
                     return False
                 points += found
         except FAILED:

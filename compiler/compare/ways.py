@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 
+from thetaprime.claims.runs import Trial
 from thetaprime.compare import lti, maps, moving
 from thetaprime.compare.alike import Alike, alike
 from thetaprime.compare.differing import counterexample
@@ -87,11 +88,12 @@ def mapped(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
 
 
 def _maps(pair: Pair) -> Iterator[Proof]:
+    hard: list[Trial] = []
     for unknown in _unknowns(pair):
         proofs = 0
-        for found in _candidates(pair, unknown):
+        for found in _candidates(pair, unknown, hard):
             at = pair.given(**found)
-            if at.missing() or not _attainable(pair, found) or not at.agrees(2 * QUICK):
+            if at.missing() or not _attainable(pair, found) or not at.agrees(2*QUICK, hard=hard):
                 continue
             proofs += 1
             shown = proved(at)
@@ -115,13 +117,15 @@ def _unknowns(pair: Pair) -> Iterator[list[Hyper]]:
         yield from (list(two) for two in combinations(shared, 2))
 
 
-def _candidates(pair: Pair, unknown: Sequence[Hyper]) -> Iterator[maps.Map]:
+def _candidates(
+    pair: Pair, unknown: Sequence[Hyper], hard: list[Trial]
+) -> Iterator[maps.Map]:
     with suppress(ValueError):
         found, whole = maps.solved(pair, [h.name for h in unknown])
         if found and whole:
             yield found
     if len(unknown) <= 2 and pair.missing():
-        yield from maps.guessed(pair, unknown)
+        yield from maps.guessed(pair, unknown, hard)
 
 
 def _attainable(pair: Pair, found: Mapping[str, Expr]) -> bool:
