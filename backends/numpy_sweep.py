@@ -67,7 +67,8 @@ def _sweep(kernel, leaves, reads, writes, scratch, masks, constants, threads=Non
     """Call `kernel` on block after block of the leaves' arrays, and list what it returned.
 
     Threads take blocks as they come; the list is in the order of the blocks, which do not depend
-    on the number of threads.
+    on the number of threads. Where most leaves are small enough to be gathered one thread does it:
+    the work is the interpreter's, for which others would only wait.
     """
     blocks = list(_blocks(leaves, len(reads) + len(writes) + scratch))
     results, todo = [()] * len(blocks), deque(enumerate(blocks))
@@ -86,9 +87,8 @@ def _sweep(kernel, leaves, reads, writes, scratch, masks, constants, threads=Non
                     kernel(*views, *[row[:views[-1].size] for row in room], *scalars)
                     for views in views_of(reads, writes, most, dtype, *block)]
 
-    threads = threads or THREADS
-    helpers = [_pool(os.getpid(), threads - 1).submit(work)
-               for _ in range(min(threads, len(blocks)) - 1)]
+    threads = min(threads or THREADS, len(blocks)) if len(blocks) >= len(leaves) else 1
+    helpers = [_pool(os.getpid(), threads - 1).submit(work) for _ in range(threads - 1)]
     work()
     for helper in helpers:
         helper.result()

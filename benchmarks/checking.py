@@ -1,6 +1,6 @@
 """How long `thetaprime check` takes for each shipped spec, and how many of their claims it settles.
 
-    python benchmarks/checking.py [--workers 2] [SPEC ...]
+    python benchmarks/checking.py [--workers 1] [SPEC ...]
 
 Whole processes, as a user starts them, the start of Python included: without claims, with claims
 and an empty cache, with claims and the cache that this left. Each process counts by the clock and
@@ -129,7 +129,7 @@ def _reached(clock: bool, processor: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="all of them if none is named")
     options = parser.parse_args()
     known = entries()

@@ -61,15 +61,15 @@ def record(name: str, report: dict[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(text + "\n", "utf-8")
 
 
-def write_part(name: str, lines: list[str]) -> None:
-    """The lines between the marks of a benchmark in the page. Raises ValueError without them."""
-    text = PAGE.read_text("utf-8")
+def write_part(name: str, lines: list[str], page: Path = PAGE) -> None:
+    """The lines between the marks of a benchmark in a page. Raises ValueError without them."""
+    text = page.read_text("utf-8")
     begin, end = f"<!-- {name}: generated -->\n", f"<!-- {name}: end -->"
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if not pattern.search(text):
-        raise ValueError(f"{PAGE.name} has no place for {name}")
+        raise ValueError(f"{page.name} has no place for {name}")
     body = begin + "\n".join(lines).strip() + "\n" + end
-    PAGE.write_text(pattern.sub(lambda _: body, text), "utf-8")
+    page.write_text(pattern.sub(lambda _: body, text), "utf-8")
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -4,7 +4,7 @@
     python benchmarks/verdicts.py [--limit 300] [--only ID ...]
 
 Prints each verdict with its seconds, then the median, the 95th percentile and the share of
-`unknown`; writes benchmarks/results/verdicts.json.
+`unknown`; writes benchmarks/results/verdicts.json and its part of docs/comparing.md.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from typing import Any
 
-from recording import ROOT, limit, machine, quantile, record
+from recording import ROOT, limit, machine, quantile, record, where, write_part
 
 sys.path.insert(0, str(ROOT))
 
@@ -34,6 +35,21 @@ def judged(row: Row, seconds: float) -> dict[str, Any]:
     right = verdict in row.verdicts
     return {"id": row.id, "a": row.a, "b": row.b, "verdict": verdict, "right": right,
             "seconds": round(spent, 3)}
+
+
+def part(report: dict[str, Any]) -> list[str]:
+    """What was found, in Markdown."""
+    told = Counter(row["verdict"] for row in report["rows"])
+    slow = sorted(report["rows"], key=lambda row: -row["seconds"])[:5]
+    return [
+        f"{report['verdicts']} pairs: {report['wrong']} verdicts are wrong, "
+        f"{100*report['unknown']:.1f} percent are `unknown`. {where(report)}", "",
+        "| verdicts | median | 95th percentile | slowest |", "| -: | -: | -: | -: |",
+        f"| {report['verdicts']} | {report['median']:.2f} s | {report['p95']:.1f} s | "
+        f"{report['slowest']:.1f} s |", "",
+        ", ".join(f"{count} `{verdict}`" for verdict, count in told.most_common()) + ". Slowest: "
+        + ", ".join(f"`{row['a']}` and `{row['b']}` ({row['seconds']:.1f} s)" for row in slow)
+        + "."]
 
 
 def main() -> None:
@@ -62,7 +78,9 @@ def main() -> None:
           f"{summary['p95']:.1f} s, slowest {summary['slowest']:.1f} s, "
           f"{100*unknown:.1f} percent unknown, {summary['wrong']} wrong")
     if not options.only:
-        record("verdicts", {**report, **summary, "rows": found})
+        whole = {**report, **summary, "rows": found}
+        record("verdicts", whole)
+        write_part("verdicts", part(whole), ROOT / "docs" / "comparing.md")
 
 
 if __name__ == "__main__":

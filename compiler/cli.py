@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from thetaprime import cli_analyse
+from thetaprime.collector import seldom
 from thetaprime.command_audit import audit
 from thetaprime.command_check import check
 from thetaprime.command_compare import compare
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with cli.make_context("thetaprime", given) as context:
+        with seldom(), cli.make_context("thetaprime", given) as context:
             code = cli.invoke(context)
         sys.stdout.flush()
         return int(code or 0)

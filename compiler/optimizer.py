@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from thetaprime.aliases import candidates, spec_names
 from thetaprime.arguments import CallError, check_values, draws, taken
 from thetaprime.collect import collect
+from thetaprime.collector import seldom
 from thetaprime.diagnostics import Diagnostic, SpecError, closest, render
 from thetaprime.engines import Engine, Fuse, Target, emitter, require
 from thetaprime.few_bits import Conditions
@@ -130,6 +131,7 @@ class Optimizer:
         """The hyperparameters that programs take."""
         return self.step().hypers
 
+    @seldom()
     def step(self, **choices: Any) -> Step:
         """The IR for one choice of booleans and one-of-a-set hyperparameters."""
         fixed = {n: str(v).lower() if isinstance(v, bool) else str(v) for n, v in choices.items()}
@@ -162,6 +164,7 @@ class Optimizer:
             return Report(self.source, (*found, *error.diagnostics))
         return Report(self.source, (*found, *refutations(judged)), tuple(judged))
 
+    @seldom()
     def code(
         self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
     ) -> str:

@@ -32,6 +32,18 @@ def test_the_number_of_threads_changes_nothing(name: str) -> None:
         assert all(map(np.array_equal, one, other))
 
 
+def test_threads_share_large_tensors_and_not_the_gathering_of_small_ones(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, asked = module(ADAMW), []
+    pool = code._pool
+    monkeypatch.setattr(code, "_pool", lambda *given: asked.append(given) or pool(*given))
+    run(code, [(500,)]*400, threads=2)
+    assert not asked
+    run(code, [(2_000_000,), *[(500,)]*3], steps=1, threads=2)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("name", ["AdamW", "AggMo", "Rprop"])
 def test_gathered_tensors_are_as_if_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     code = module(ALL[name])
