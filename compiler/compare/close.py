@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from thetaprime.claims.questions import Relation
+from thetaprime.compare import nearby
 from thetaprime.compare.damped import Damped, shown
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.operands import Operand
@@ -32,7 +33,8 @@ def close(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
             yield Comparison(
                 a.text, b.text, "equal-up-to", proof=found, counterexample=apart,
                 conditions=(f"a term in `{hyper.name}`" + (f", when {told}" if told else ""),),
-                notes=(*_notes(found), *differs(found.pair)), first_difference_step=apart.step)
+                notes=(*_notes(found), *differs(found.pair), *nearby.notes(a, b, found.pair)),
+                first_difference_step=apart.step)
             return
 
 
