@@ -146,3 +146,11 @@ def test_steps_with_blocks_or_without_a_quotient_are_not_put_together() -> None:
     sgd, muon, adam = (operand(n).step({}) for n in ("sgd", "muon", "adam"))
     assert together(Pair(adam, sgd), "eps") is None
     assert together(Pair(muon, muon), "eps") is None
+
+
+def test_a_proof_that_is_rejected_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: Damped) -> int:
+        raise Rejected("never")
+
+    monkeypatch.setattr(Damped, "verify", never)
+    assert compared.__wrapped__("adam", INSIDE).verdict == "different"

@@ -62,7 +62,7 @@ class Damped:
     @property
     def bound(self) -> Expr:
         """The larger of both bounds."""
-        one, other = (e for e in self.bounds)
+        one, other = self.bounds
         if one == other or other == ZERO:
             return one
         return other if one == ZERO else _op("max", one, other)
@@ -110,7 +110,7 @@ def shown(pair: Pair, name: str) -> Damped | None:
     whole = together(pair, name)
     if whole is None:
         return None
-    with suppress(*STOPS):
+    with suppress(Rejected, *STOPS):
         rests = [_at_rest(whole.step, d) for d in (whole.ours, whole.theirs)]
         if any(_at_rest(whole.step, d, name) != ZERO for d in (whole.ours, whole.theirs)):
             return None
