@@ -13,7 +13,7 @@ from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_leaf import Regions, leaf_lines
 from thetaprime.backends.jax_oracles import batch_text, whole_text
 from thetaprime.backends.jax_regions import ended, indented, renamed, returned, within
-from thetaprime.backends.jax_walks import given, last_reads, places_of
+from thetaprime.backends.jax_walks import given, last_reads, leaf_names, places_of
 from thetaprime.backends.segments import Ask, Choice, Part, Phase, Segment, Turns
 from thetaprime.expr import Apply, Expr, Sym
 from thetaprime.ir import Carry, Equation, First, Loop, Statement
@@ -46,9 +46,7 @@ def walks(stages: Sequence[Segment], wanted: Iterable[Sym], scene: Scene) -> lis
     lines: list[str] = []
     lists = dict(scene.lists)
     last = last_reads(stages) | dict.fromkeys(wanted, len(stages))
-    busy = [place for place, stage in enumerate(stages)
-            if isinstance(stage, Phase) and (stage.leaves or stage.partials)]
-    called = {place: "leaf" if len(busy) == 1 else f"leaf_{k}" for k, place in enumerate(busy, 1)}
+    called = leaf_names(stages)
     for place, stage in enumerate(stages):
         now = replace(scene, lists=lists)
         later = {s for s in given(stage) if last.get(s, 0) > place}

@@ -42,9 +42,7 @@ def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> lis
     lines: list[str] = []
     lists = dict(scene.lists)
     last = last_reads(stages)
-    busy = [place for place, stage in enumerate(stages)
-            if isinstance(stage, Phase) and (stage.leaves or stage.partials)]
-    called = {place: "leaf" if len(busy) == 1 else f"leaf_{k}" for k, place in enumerate(busy, 1)}
+    called = leaf_names(stages)
     asked: list[Ask] = []
     for place, stage in enumerate(stages):
         now = replace(scene, lists=lists)
@@ -72,6 +70,13 @@ def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> lis
 def places_of(symbols: Iterable[Sym]) -> dict[Sym, int]:
     """The places of symbols in a row."""
     return {symbol: place for place, symbol in enumerate(dict.fromkeys(symbols))}
+
+
+def leaf_names(stages: Sequence[Segment]) -> dict[int, str]:
+    """What the function of one tensor is called in each phase that has one, by its place."""
+    busy = [place for place, stage in enumerate(stages)
+            if isinstance(stage, Phase) and (stage.leaves or stage.partials)]
+    return {place: "leaf" if len(busy) == 1 else f"leaf_{k}" for k, place in enumerate(busy, 1)}
 
 
 def last_reads(stages: Sequence[Segment]) -> dict[Sym, int]:

@@ -20,7 +20,6 @@ from thetaprime.arguments import draws
 from thetaprime.backends.jax_plan import factory_name, parameter_names
 from thetaprime.backends.module import load
 from thetaprime.backends.to_jax import emit
-from thetaprime.cases import guard_of
 from thetaprime.claims.questions import Question
 from thetaprime.claims.runs import Trial
 from thetaprime.expr import Apply, Expr, Num, Sym, walk
@@ -219,8 +218,7 @@ def watching(step: Step, watched: Sequence[Expr]) -> tuple[Step, dict[Expr, int]
             continue
         places[expr] = len(states)
         source = made.get(expr) if isinstance(expr, Sym) else None
-        guard = (source.guard if isinstance(source, State) else
-                 None if source is None else guard_of(source))
+        guard = None if source is None else source.guard
         kind = expr.type or _type_of(step, expr)
         name = f"watched{len(places)}"
         value: Expr = replace(expr, type=kind)

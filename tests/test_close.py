@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
+from tests.test_claims import HEAD as ADAM
 from thetaprime.compare.damped import Damped
 from thetaprime.compare.operands import operand
 from thetaprime.compare.pairs import Pair
@@ -19,18 +20,7 @@ from thetaprime.expr import Num
 from thetaprime.interpret import after, executed, start
 from thetaprime.types import SCALAR
 
-HEAD = """\
-optimizer Other
-  hyper lr = 1e-3 in (0, inf)
-  hyper b1 = 0.9, b2 = 0.999 in [0, 1)
-  hyper eps = 1e-8 in (0, inf)
-  state m = 0
-  state v = 0
-  m' = ema(m, g, b1)
-  v' = ema(v, g^2, b2)
-  mhat = debias(m', b1)
-  vhat = debias(v', b2)
-"""
+HEAD = ADAM.partition("  x' =")[0]  # all but what becomes of the point
 INSIDE = f"{HEAD}  x' = x - lr*mhat/sqrt(vhat + eps^2)\n"
 NOT_SQUARED = f"{HEAD}  d = sqrt(vhat + eps)\n  u = mhat/d\n  x' = x - lr*u\n"
 FLOOR = f"{HEAD}  x' = x - lr*mhat/max(sqrt(vhat), eps)\n"

@@ -34,6 +34,7 @@ MOST_WORLDS = 40
 KNOWN = {"<": POSITIVE, ">": POSITIVE, "<=": NONNEGATIVE, ">=": NONNEGATIVE, "==": SIDES[0],
          "!=": Interval(hole=True)}
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+EVERY_STEP = "every t"  # the world of what the ranges of the step say
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _by_ranges(question: Question, lemmas: Sequence[Relation]) -> Certificate | 
         if not truth.positive:
             return None
     return Certificate("ranges", tuple(
-        Settled("every t", one, Ratio(Poly({})), Proof("range", Poly({})), Algebra())
+        Settled(EVERY_STEP, one, Ratio(Poly({})), Proof("range", Poly({})), Algebra())
         for one in question.facts))
 
 

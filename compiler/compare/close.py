@@ -10,18 +10,16 @@ from thetaprime.compare import nearby
 from thetaprime.compare.damped import Damped, shown
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import Pair, condition_text, equal, real
+from thetaprime.compare.pairs import Pair, condition_text, real
 from thetaprime.compare.proving import THOROUGH, differs
 from thetaprime.compare.result import Comparison
-from thetaprime.compare.settings import resting
-from thetaprime.expr import Num
+from thetaprime.compare.settings import at_rest
 from thetaprime.render import spec_text
 
 
 def close(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
     """Equal up to a term in a hyperparameter that both have, with a bound on the gap."""
-    rests = [equal(h.name, Num("0")) for h in (*resting(pair), *pair.spare)
-             if h.default == Num("0")]
+    rests = at_rest(pair)
     theirs = {h.name for h in real(pair.b)} - set(pair.hypers)
     for hyper in real(pair.a):
         if hyper.name not in theirs or hyper.range is None or hyper.range.low != 0:

@@ -23,7 +23,7 @@ import numpy as np
 from thetaprime.check.ranges import ranges
 from thetaprime.claims.algebra import Algebra
 from thetaprime.claims.context import Rejected
-from thetaprime.claims.facts import Certificate, kinds, prove
+from thetaprime.claims.facts import EVERY_STEP, Certificate, kinds, prove
 from thetaprime.claims.questions import Question, Relation
 from thetaprime.claims.recheck import recheck
 from thetaprime.claims.refute import Counterexample, attack, judged, same, sampled
@@ -40,7 +40,6 @@ from thetaprime.types import SCALAR, join
 
 QUICK, RUNS, RECHECKED = 8, 6, 17
 ZERO = Num("0", SCALAR)
-EVERY_STEP = "every t"
 Known = tuple[tuple[Relation, Certificate], ...]
 STOPS = (*FAILED, Undefined, Split, TypeError)
 

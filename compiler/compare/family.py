@@ -20,7 +20,7 @@ from typing import Any
 
 from thetaprime.cache import folder
 from thetaprime.claims.kept import compiler, read, write
-from thetaprime.compare.graph import Graph, Link, apart, graph, link, reached
+from thetaprime.compare.graph import Graph, Link, graph, joined, link, reached
 from thetaprime.compare.kept import FIELDS, TELLERS, content, kept
 from thetaprime.compare.near import Profile, candidates, of_json, profile
 from thetaprime.compare.operands import Operand, operand
@@ -183,7 +183,8 @@ def _compare(
     for place in sorted(waves):
         asked = {frozenset(pair): pair for pair in waves[place] if not _linked(*pair, links)}
         compare(asked.values())
-    compare([pair for pair in near.resting if apart(*pair, rules, links)])
+    parts = joined(rules, links)
+    compare([pair for pair in near.resting if not any(part.issuperset(pair) for part in parts)])
     return found, links
 
 

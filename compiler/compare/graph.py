@@ -49,7 +49,7 @@ class Graph:
 class Link:
     """What one comparison says of two rules; `equal` ones share a node."""
 
-    kind: Literal["equal", "special", "map", "when", "up-to", "edit"]
+    kind: Kind | Literal["equal"]
     start: str
     end: str
     text: str = ""
@@ -85,7 +85,7 @@ def graph(names: Iterable[str], links: Sequence[Link], first: Sequence[str] = ()
     """Equal rules in one node, edges that do not follow from others. ``first``: names that go
     before all others in their nodes."""
     order = {name: k for k, name in enumerate(first)}
-    parts = _joined(names, (one for one in links if one.kind == "equal"))
+    parts = joined(names, (one for one in links if one.kind == "equal"))
     nodes: dict[str, tuple[str, ...]] = {}
     called: dict[str, str] = {}
     for part in parts:
@@ -114,12 +114,7 @@ def graph(names: Iterable[str], links: Sequence[Link], first: Sequence[str] = ()
 KINDS: tuple[Kind, ...] = ("special", "map", "when", "up-to", "edit")
 
 
-def apart(one: str, other: str, names: Iterable[str], links: Iterable[Link]) -> bool:
-    """Whether no links, one after another, lead from a rule to another."""
-    return not any({one, other} <= part for part in _joined(names, links))
-
-
-def _joined(names: Iterable[str], links: Iterable[Link]) -> list[set[str]]:
+def joined(names: Iterable[str], links: Iterable[Link]) -> list[set[str]]:
     """The names, those that are linked together."""
     parts = {name: {name} for name in names}
     for one in links:
@@ -161,7 +156,7 @@ def _linking(edges: Sequence[Edge], known: Sequence[Edge], forest: bool) -> list
     if not forest:
         return [e for e in edges if e.end not in reached(e.start, known)
                 and e.start not in reached(e.end, known)]
-    parts = _joined({n for e in (*edges, *known) for n in (e.start, e.end)},
+    parts = joined({n for e in (*edges, *known) for n in (e.start, e.end)},
                     (Link("equal", e.start, e.end) for e in known))
     place = {name: k for k, part in enumerate(parts) for name in part}
     found = []

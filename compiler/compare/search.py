@@ -19,12 +19,11 @@ from thetaprime.compare.close import close
 from thetaprime.compare.differing import counterexample
 from thetaprime.compare.limits import Limit
 from thetaprime.compare.operands import Operand
-from thetaprime.compare.pairs import Pair, beside, equal, texts
+from thetaprime.compare.pairs import Pair, beside, texts
 from thetaprime.compare.proving import QUICK, THOROUGH, differs, proved
 from thetaprime.compare.result import Comparison
-from thetaprime.compare.settings import at_settings, narrowed, resting, under_conditions
+from thetaprime.compare.settings import at_rest, at_settings, narrowed, under_conditions
 from thetaprime.compare.ways import identical, linear, mapped, over_steps, renamed
-from thetaprime.expr import Num
 
 MOST_STATIC = 8
 
@@ -147,8 +146,7 @@ def _equalities(a: Operand, b: Operand, pair: Pair) -> Iterator[Comparison]:
 def _apart(a: Operand, b: Operand, pair: Pair, near: Sequence[str]) -> Comparison:
     """What tells the rules apart; ``near``: a limit in which they meet."""
     missing = [h.name for h in pair.missing()]
-    zero = [h.name for h in (*resting(pair), *pair.spare) if h.default == Num("0")]
-    rest = pair.assuming(*(equal(name, Num("0")) for name in zero))
+    rest = pair.assuming(*at_rest(pair))
     found = counterexample(rest, THOROUGH)
     if found is not None:  # what differs even there is the plainer difference
         pair = rest

@@ -85,6 +85,11 @@ def resting(pair: Pair) -> list[Hyper]:
     return [h for h in real(pair.a) if h.default == Num("0") and h.name in theirs]
 
 
+def at_rest(pair: Pair) -> list[Relation]:
+    """That all which is 0 if nothing is said is 0: of both, and of the first alone."""
+    return [equal(h.name, Num("0")) for h in (*resting(pair), *pair.spare) if h.default == Num("0")]
+
+
 def _settings(
     a: Operand, b: Operand, pair: Pair,
     found: Sequence[tuple[dict[str, Expr], dict[str, Expr], Proof]],
