@@ -17,7 +17,7 @@ from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, ended, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym, substitute
 from thetaprime.guards import conjoined
-from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When, statements
 from thetaprime.scopes import free, outputs
 from thetaprime.types import REST, Extent
 
@@ -208,16 +208,17 @@ def opposite(one: Expr, other: Expr) -> bool:
 def _each_axis(
     loop: EachAxis, writer: Writer, read: set[Sym], regions: Regions
 ) -> list[str]:
-    """A ``for`` over the axes of the tensor: a family is a tuple with one array for each, carries
-    are passed on by assignment."""
+    """A ``for`` over the axes of the tensor: a family is a tuple with one array for each, a list
+    where it is made or starts here; carries are passed on by assignment."""
     assert writer.like is not None
     axis = loop.axis
-    own = {o for s in loop.body for o in outputs(s)}
+    started = {s.target for s in statements(loop.body) if isinstance(s, First)}
+    own = {o for s in loop.body for o in outputs(s)} - started
     carried = {replace(c.value, prime=True) for c in loop.carries}
     families = [s for s in own if axis in typed(s).axes and s in read and s not in carried]
     families.sort(key=writer.name)
     names = dict(writer.names)
-    for symbol in {s for st in loop.body for s in free(st)} - own:
+    for symbol in {s for st in loop.body for s in free(st)} - own | started:
         if symbol.type is not None and axis in symbol.type.axes:
             names[symbol] = f"{writer.name(symbol)}[{axis}]"
     for symbol in families:
@@ -227,6 +228,7 @@ def _each_axis(
                REST: f"math.prod({shape}[:{axis}] + {shape}[{axis} + 1:])"}
     inner = replace(writer, names=names, lengths=lengths)
     lines = [f"{writer.name(c.value)} = {writer.filled(c.value, c.start)}" for c in loop.carries]
+    lines += [f"{name} = list({name})" for name in sorted(map(writer.name, started))]
     lines += [f"{writer.name(s)} = []" for s in families]
     body = leaf_lines(loop.body, inner, own, regions, nested=True)
     body += [f"{writer.name(s)}.append({inner.name(s)})" for s in families]

@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from thetaprime.expr import Expr, Sym, substitute, walk
-from thetaprime.ir import Carry, Draw, EachAxis, Equation, First, Loop, Statement, When, reads
+from thetaprime.ir import (
+    Carry,
+    Draw,
+    EachAxis,
+    Equation,
+    First,
+    Loop,
+    Statement,
+    When,
+    reads,
+    statements,
+)
 
 
 def outputs(statement: Statement) -> tuple[Sym, ...]:
@@ -54,6 +65,8 @@ def free(statement: Statement) -> tuple[Sym, ...]:
 
 
 def _read(body: tuple[Statement, ...], own: set[Sym]) -> dict[Sym, None]:
+    """A state that `First` starts comes from outside: after the first step it is what was kept."""
+    own = own - {s.target for s in statements(body) if isinstance(s, First)}
     return {s: None for statement in body for s in free(statement) if s not in own}
 
 

@@ -247,7 +247,7 @@ def in_order(
     body = [_inner_order(s, problems) for s in body]
     maker = {symbol: i for i, s in enumerate(body) for symbol in outputs(s)}
     needs = [[maker[s] for s in free(statement) if s in maker
-              and not (maker[s] == i and isinstance(statement, First | When))]
+              and not (maker[s] == i and isinstance(statement, First | When | EachAxis))]
              for i, statement in enumerate(body)]
     done: list[Statement] = []
     mark = [0] * len(body)  # 0 not seen, 1 on the way, 2 placed
