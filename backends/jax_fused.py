@@ -53,7 +53,7 @@ def form_of(step: Step, asks: bool, parts: Iterable[Part | None]) -> tuple[Form,
     if any(_of_model(node) for s in statements(step.body) for e in reads(s) for node in walk(e)):
         return "tree", "the rule sees the model as one vector"
     walked = [s for part in parts if part is not None for s in _walked(part.segments)]
-    if all(_same_for_all(s) for s in walked) and not any(
+    if all(same_for_all(s) for s in walked) and not any(
             s.type.extent is Extent.TENSOR or s.guard is not None for s in step.states):
         return "flat", ""
     if asks:
@@ -75,7 +75,7 @@ def _walked(stages: Iterable[Segment]) -> Iterator[Statement]:
                 pass
 
 
-def _same_for_all(statement: Statement) -> bool:
+def same_for_all(statement: Statement) -> bool:
     """Whether a statement means the same in an array of entries as in each tensor of its own."""
     if isinstance(statement, EachAxis):
         return False

@@ -15,6 +15,7 @@ from thetaprime.backends.jax_oracles import Questions, asks_more, questions
 from thetaprime.backends.jax_walks import given, reads_of
 from thetaprime.backends.phases import Phase
 from thetaprime.backends.segments import Choice, Part, Segment, Turns, segments, whole
+from thetaprime.engines import Fuse
 from thetaprime.expr import Apply, Expr, Num, Sym, symbols, walk
 from thetaprime.ir import Draw, EachAxis, Equation, Loop, State, Statement, Step, reads, statements
 from thetaprime.scopes import outputs
@@ -28,7 +29,7 @@ class Plan:
     """What the parts of the module are written from. ``result`` is what a step returns beside the
     state: the change of the point, or the new point where the step asks the problem itself
     (``asked``). ``form`` says in which arrays tensors are held; ``apart`` why they cannot be fused
-    where they should be."""
+    where they should be; ``loops``: of a tensor, all results come from one loop (`jax_loops`)."""
 
     step: Step
     result: Sym
@@ -41,6 +42,7 @@ class Plan:
     asked: Questions | None
     form: Form = "tree"
     apart: str = ""
+    loops: bool = False
 
     @property
     def fused(self) -> bool:
@@ -97,8 +99,8 @@ def parameter_names(step: Step) -> dict[str, str]:
     return {h.name: names[Sym(h.name)] for h in step.hypers}
 
 
-def make_plan(step: Step, fuse: bool = False) -> Plan:
-    """The plan of a module; ``fuse``: few arrays hold many tensors, where the rule can have it."""
+def make_plan(step: Step, fuse: Fuse | None = None) -> Plan:
+    """The plan of a module that is fused in a way, where the rule can have it."""
     step = flatten(step, keep=costly)
     result = Sym(step.point, True, PER_ENTRY)
     if not asks_more(step):
@@ -126,11 +128,10 @@ def make_plan(step: Step, fuse: bool = False) -> Plan:
     names = python_names(found, taken={factory, f"{step.name}State", *_functions(asked)})
     writer = Writer(names, lengths(step.axes, names), named=frozenset(a.name for a in step.axes),
                     views=step.views)
-    plan = Plan(step, result, writer, factory, update, start, evaluate, averaged, asked)
-    if not fuse:
-        return plan
-    form, apart = form_of(step, asked is not None, (update, start, evaluate))
-    return replace(plan, form=form, apart=apart)
+    form, apart = form_of(step, asked is not None, (update, start, evaluate)) if (
+        fuse == "flat") else ("tree", "")
+    return Plan(step, result, writer, factory, update, start, evaluate, averaged, asked, form,
+                apart, loops=fuse == "loop")
 
 
 def _functions(asked: Questions | None) -> list[str]:

@@ -12,6 +12,7 @@ from thetaprime.backends import jax_matrices as matrices
 from thetaprime.backends import jax_oracles as oracles
 from thetaprime.backends.jax_fused import Form
 from thetaprime.backends.jax_fused_text import fused_helpers
+from thetaprime.backends.jax_loops import HELPER
 
 IMPORTS = '''
 from collections.abc import Callable
@@ -163,6 +164,7 @@ def _each(function, results, *columns):
     ]
     return tuple(zip(*rows, strict=True)) or ((),) * results
 ''',
+    "_one_loop": HELPER,
     "_sum": '''
 def _sum(parts, dtype):
     """The sum of what the tensors contribute."""

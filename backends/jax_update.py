@@ -57,7 +57,7 @@ def _update(plan: Plan) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
     scene = Scene(replace(writer, like=gradient), places_of(columns_of(plan, gradient)),
-                  sparse=True, place=plan.place)
+                  sparse=True, place=plan.place, apart=plan.loops)
     body = [
         *walks(plan.update.segments, plan.update.results, scene),
         f"return _tree({plan.place}, {result}, grads), {plan.state_class}(",
@@ -103,7 +103,8 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
     columns = [point, *(s for s in columns_of(plan, point) if s != point), gradient]
-    scene = Scene(replace(writer, like=point), places_of(columns), asked.batches, place=plan.place)
+    scene = Scene(replace(writer, like=point), places_of(columns), asked.batches, place=plan.place,
+                  apart=plan.loops)
     body = [
         *function_lines(asked, plan.place), *_at_point(plan, asked),
         *walks(plan.update.segments, plan.update.results, scene),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from thetaprime.backends.jax_align import typed
 from thetaprime.backends.jax_expr import Writer
 from thetaprime.backends.jax_leaf import guard_of, leaf_lines
+from thetaprime.backends.jax_loops import turns_of
 from thetaprime.backends.jax_oracles import ask_lines
 from thetaprime.backends.jax_regions import choice_lines, indented, loop_lines, within
 from thetaprime.backends.phases import Phase
@@ -28,13 +29,15 @@ class Scene:
     """What the lines are written for: ``lists`` are the places, one after another, of the symbols
     that stand for one array of each tensor, the one in whose shape they all are first;
     ``several``: the step sees several batches; ``sparse``: of some tensors the first one is
-    missing, but others are not; ``place``: what says where tensors lie."""
+    missing, but others are not; ``place``: what says where tensors lie; ``apart``: no result of a
+    tensor is made from another, as `jax_loops` says."""
 
     writer: Writer
     lists: Mapping[Sym, int]
     several: bool = False
     sparse: bool = False
     place: str = "structure"
+    apart: bool = False
 
 
 def walks(stages: Sequence[Segment], wanted: Sequence[Sym], scene: Scene) -> list[str]:
@@ -187,7 +190,9 @@ def _walk(
         columns.append("paths=paths" if fused else "paths")
     out = ", ".join(writer.name(s) for s in results)
     left = out if len(results) > 1 else f"({out},)"
-    call = f"_each({name}, {len(results)}, {', '.join(columns)})"
+    turns = turns_of(stage, results) if scene.apart and columns == arguments else ()
+    called = f"_one_loop({name}, {turns})" if turns else name
+    call = f"_each({called}, {len(results)}, {', '.join(columns)})"
     return ["", f"def {name}({', '.join(arguments)}):", *indented(body), f"    return {left}", "",
             f"{left} = {call}", *(_combined(p, writer) for p in stage.partials)]
 

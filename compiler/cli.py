@@ -168,7 +168,8 @@ def fmt(files: Sequence[Path], only_check: bool) -> int:
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE",
               help="Choose a static hyperparameter, or another default for a number.")
 @click.option("--force", is_flag=True, help="Replace FILE even if thetaprime did not write it.")
-@click.option("--fuse", type=click.Choice(["flat"]), help="For jax: many tensors in few arrays.")
+@click.option("--fuse", type=click.Choice(["flat", "loop"]),
+              help="For jax: many tensors in few arrays, or a tensor's results in one loop.")
 def compile_spec(
     spec: str, target: str, engine: str, output: Path | None, settings: Sequence[str],
     force: bool, fuse: str | None,

@@ -1,5 +1,5 @@
-"""The backends that write programs, what runs a NumPy program, and how a JAX program holds its
-tensors."""
+"""The backends that write programs, what runs a NumPy program, and how a JAX program fuses its
+work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thetaprime.ir import Step
 
 Target = Literal["jax", "numpy"]
 Engine = Literal["numpy", "numba", "cupy"]
-Fuse = Literal["flat"]
+Fuse = Literal["flat", "loop"]
 
 # An engine that needs a package: why a target but NumPy has not that engine, how to get it.
 _ENGINES = {
@@ -35,10 +35,11 @@ def emitter(
         raise CallError("wrong-call", f"there is no engine `{engine}`", "numpy, numba or cupy")
     if fuse is not None and target != "jax":
         raise CallError("wrong-call", f"`fuse` is for JAX programs, not for {target}")
-    if fuse not in (None, "flat"):
-        raise CallError("wrong-call", f"there is no way to fuse `{fuse}`", '`fuse="flat"`')
+    if fuse not in (None, *get_args(Fuse)):
+        raise CallError("wrong-call", f"there is no way to fuse `{fuse}`",
+                        '`fuse="flat"` or `fuse="loop"`')
     if engine == "numpy":
-        return partial(emit, fuse=True) if fuse else emit
+        return partial(emit, fuse=fuse) if fuse else emit
     if target != "numpy":
         raise CallError("wrong-call", f"a {target} program has no engine `{engine}`",
                         _ENGINES[engine][0])

@@ -169,7 +169,8 @@ class Optimizer:
         self, target: Target, *, engine: Engine = "numpy", fuse: Fuse | None = None, **choices: Any
     ) -> str:
         """The text of a program for "jax" or "numpy"; what compiles the loops of the latter is its
-        engine. ``fuse="flat"``: a JAX program that holds many tensors in few arrays."""
+        engine. ``fuse``: a JAX program that holds many tensors in few arrays ("flat"), or that
+        makes a tensor's results in one loop on a CPU ("loop")."""
         if target not in ("jax", "numpy"):
             raise CallError("wrong-call", f"there is no backend `{target}`", "jax or numpy")
         emit = emitter(target, engine, fuse)
@@ -179,7 +180,8 @@ class Optimizer:
         self, *, fuse: Fuse | None = None, shard_state: tuple[Any, str] | None = None, **hypers: Any
     ) -> Any:
         """An `optax.GradientTransformationExtraArgs`; hyperparameters by the spec's names or the
-        ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays.
+        ecosystem's, numbers, arrays or schedules. ``fuse="flat"``: many tensors in few arrays;
+        "loop": on a CPU whose XLA is told to, the results of a tensor in one loop.
         ``shard_state=(mesh, axis)``: the state is cut over the devices along an axis of a mesh, on
         all of which the parameters are whole. Raises CallError, SpecError."""
         from thetaprime.backends.to_jax import factory_name, parameter_names

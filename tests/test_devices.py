@@ -81,7 +81,7 @@ def elementwise(name: str) -> bool:
     step = tp.load(name).step()
     if asks_more(step) or required(step):
         return False
-    plan = make_plan(step, True)
+    plan = make_plan(step, "flat")
     return plan.form == "flat" and len(plan.update.segments) == 1
 
 

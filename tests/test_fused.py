@@ -68,7 +68,7 @@ def moved(params: Any, change: Any) -> Any:
 
 @cache
 def plan(name: str) -> Any:
-    return make_plan(tp.load(name).step(), True)
+    return make_plan(tp.load(name).step(), "flat")
 
 
 def given(name: str) -> dict[str, float]:
@@ -189,7 +189,7 @@ def test_a_step_keeps_the_form_of_the_state(name: str, fuse: str | None) -> None
 
 def fused(name: str, **hypers: Any) -> Any:
     step = compile_text(SPECS[name])
-    module = load(emit(step, fuse=True), f"fused_{name}")
+    module = load(emit(step, fuse="flat"), f"fused_{name}")
     return getattr(module, factory_name(step.name))(**{**required(step), **hypers})
 
 
@@ -207,8 +207,8 @@ def test_every_shape_of_program_makes_the_same_steps(name: str, x64: None) -> No
 
 @pytest.mark.parametrize("name", SPECS)
 def test_text_is_stable_and_laid_out(name: str) -> None:
-    text = emit(compile_text(SPECS[name]), fuse=True)
-    assert text == emit(compile_text(SPECS[name]), fuse=True)
+    text = emit(compile_text(SPECS[name]), fuse="flat")
+    assert text == emit(compile_text(SPECS[name]), fuse="flat")
     code = text.split("\nfrom collections", 1)[1]
     assert max(map(len, code.splitlines())) <= 100
     assert all(line == line.rstrip() for line in text.splitlines())
@@ -322,7 +322,7 @@ def test_a_rule_that_asks_the_problem_is_flat_too(x64: None) -> None:
 
 def test_works_without_optax(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optax", None)
-    opt = load(emit(compile_text(SPECS["adamw"]), fuse=True), "fused_without_optax").adamw()
+    opt = load(emit(compile_text(SPECS["adamw"]), fuse="flat"), "fused_without_optax").adamw()
     params = tree(TENSORS, 0, np.float32)
     opt.update(params, opt.init(params), params)
 
