@@ -10,7 +10,7 @@ functions around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from thetaprime.backends import array_plan, to_array, to_cupy
@@ -192,7 +192,7 @@ def _init(plan: Plan) -> list[str]:
         body += setup
         if "leaves" in words(lines):
             body.append("leaves = _leaves(params, None, state)")
-        body += ['with np.errstate(all="ignore"):', *(f"    {x}" for x in lines)]
+        body += _quiet(lines)
     doc = '"""The state before the first step: a dict of trees of arrays, easily saved."""'
     keywords = signature(step, names, need, plan.seeded)
     return _function("init", "params", keywords, [doc], [*body, "return state"])
@@ -224,8 +224,13 @@ def _step(plan: Plan) -> list[str]:
         [*(k for k in signature(step, names, need, False) if "=" not in k), "value=None",
          *(k for k in signature(step, names, need, plan.seeded) if "=" in k), "threads=None"],
         doc,
-        [*setup, "leaves = _leaves(params, grads, state)", 'with np.errstate(all="ignore"):',
-         *(f"    {line}" for line in lines), 'state["t"] = count + 1', "return state"])
+        [*setup, "leaves = _leaves(params, grads, state)", *_quiet(lines),
+         'state["t"] = count + 1', "return state"])
+
+
+def _quiet(lines: Sequence[str]) -> list[str]:
+    """Lines that say nothing of what is not finite; none, where a step changes nothing."""
+    return ['with np.errstate(all="ignore"):', *(f"    {line}" for line in lines)] if lines else []
 
 
 def _evaluate(plan: Plan) -> list[str]:
@@ -244,5 +249,5 @@ def _evaluate(plan: Plan) -> list[str]:
     return _function(
         "evaluate", "params, state", signature(step, names, need, plan.seeded), [doc],
         [*setup, "result = _like(params)", f"leaves = _leaves(params, None, {where})",
-         'with np.errstate(all="ignore"):', *(f"    {line}" for line in lines), "return result"])
+         *_quiet(lines), "return result"])
 

@@ -142,6 +142,11 @@ MATRIX_CODES: dict[str, Code] = {
          "an optimizer that asks for it takes the whole model, and no arm of a route",),
         reason="`params` is all entries of all tensors: the Hessian of some tensors only is "
                "another matrix."),
+    "model-by-axis": Code(
+        "a loop over axes goes through one tensor at a time", "`{text}` is of all tensors",
+        ("what does not depend on the axis gets a name before the loop: `n = norm(g over model)`",),
+        reason="Tensors differ in how many axes they have: what one axis gives has no sum over the "
+               "model."),
     "square-axis": Code(
         "rows and columns of this matrix would both be `{axis}`", "`{text}`",
         ("`A.T @ A` is a matrix[params, params]",),

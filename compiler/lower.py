@@ -14,9 +14,9 @@ from thetaprime.cases import check_guards, guard_of, rank_guard
 from thetaprime.check.bodies import infer_statements, smallest_types
 from thetaprime.check.defaults import check_defaults
 from thetaprime.check.functions import check_functions
-from thetaprime.check.model import check_whole
+from thetaprime.check.model import check_by_axis, check_whole
 from thetaprime.check.names import check_distribution, check_symbols, in_order
-from thetaprime.check.targets import check_claims, check_evaluate, check_targets
+from thetaprime.check.targets import check_claims, check_evaluate, check_targets, hidden
 from thetaprime.check.types import Typing
 from thetaprime.check.use import reached
 from thetaprime.collect import collect, read_type
@@ -137,9 +137,10 @@ def _check_names(
         problems += check_symbols(expr, known, tables.functions, source, point)
         if len(problems) >= MOST_TOLD:
             return problems
-    problems += check_claims(tables, known)
+    problems += check_claims(tables, known, hidden(program.body))
     problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
     problems += check_whole(tuple(program.body))
+    problems += check_by_axis(program.body)
     # A name that `eval` cannot read is told once, whether it is known or not.
     gone = list(check_evaluate(tables, program))
     problems = [d for d in problems if d.span not in {g.span for g in gone}] + gone

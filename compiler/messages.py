@@ -152,6 +152,11 @@ CODES: dict[str, Code] = {
         "`{name}` is defined in one branch only", "has no value in the other branch",
         ("define it in both branches; only states hold by themselves",),
         reason="Outside of the block it must have a value either way."),
+    "inside-loop": Code(
+        "`{name}` is known inside of its loop only", "stands outside",
+        ("`(y, {name}) = iterate 5 from y = x:` gives what the last turn made of it",),
+        reason="A loop makes its names anew in every turn; outside of it there are only those on "
+               "its left side, as the last turn left them."),
     "wide-state": Code(
         "`{name}` is kept for every entry, but holds one number {extent}",
         "a whole tensor of equal numbers", ("`state {name} : {type} = {start}`",),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import thetaprime as tp
 from tests.numpy_specs import (
     ADAMW,
     AGGMO,
@@ -107,6 +108,16 @@ def test_a_sweep_less_when_nothing_waits_for_the_reduction() -> None:
     text = emit(compile_text(DADAPT))
     assert text.count("_sweep(") == 2  # in step and where it is defined
     assert emit(compile_text(CLIPPED)).count("_sweep(") == 3
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("rest", ["", "  eval x\n"])
+def test_a_step_that_changes_nothing_is_a_program(engine: Engine, rest: str) -> None:
+    program = tp.loads(f"optimizer Stays\n  x' = x\n{rest}").to_numpy(engine=engine)
+    params = {"w": np.arange(3.0)}
+    state = program.step(params, {"w": np.ones(3)}, program.init(params))
+    assert params["w"].tolist() == [0, 1, 2]
+    assert state["t"] == 1
 
 
 def test_schedules_and_computed_defaults() -> None:

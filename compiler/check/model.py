@@ -3,7 +3,7 @@ like only: numbers of the model, vectors and matrices along the same axis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -97,6 +97,20 @@ def check_whole(body: tuple[Statement, ...]) -> Iterator[Diagnostic]:
             if first.span not in told:
                 yield report("flat-partly", statement.source, first.span, name=first.op)
             told.add(first.span)
+
+
+def check_by_axis(body: Iterable[Statement]) -> Iterator[Diagnostic]:
+    """A loop over axes goes through one tensor at a time, and asks nothing of all. Told once for
+    each place."""
+    told: set[Span] = set()
+    for loop in statements(body):
+        for statement in statements(loop.body if isinstance(loop, EachAxis) else ()):
+            for node in (n for e in reads(statement) for n in walk(e)):
+                of_all = isinstance(node, Apply) and (node.over == ("model",) or node.op in ORACLES)
+                if of_all and node.span not in told:
+                    written = statement.source.text[node.span.start : node.span.end]
+                    told.add(node.span)
+                    yield report("model-by-axis", statement.source, node.span, text=written)
 
 
 def _sees_all(node: Apply) -> bool:

@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from thetaprime.check.names import check_symbols
 from thetaprime.diagnostics import Diagnostic, report
 from thetaprime.expr import Apply, Expr, Sym, symbols, walk
-from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When
+from thetaprime.ir import (
+    EachAxis,
+    Equation,
+    First,
+    Loop,
+    Statement,
+    When,
+    reads,
+    statements,
+)
 from thetaprime.ops import ORACLES
 from thetaprime.program import Program
 from thetaprime.render import spec_text
-from thetaprime.scopes import outputs, surely
+from thetaprime.scopes import inside, outputs, surely
 from thetaprime.source import Source
 from thetaprime.syntax import Change, Fact, StateDecl
 from thetaprime.tables import Tables, name_span
@@ -99,7 +108,9 @@ def check_targets(tables: Tables, program: Program) -> list[Diagnostic]:
     if Sym(tables.parameter, True) not in seen and tables.parameter not in told:
         problems.append(report("no-step", tables.flat.source, tables.flat.span,
                                name=tables.parameter, hints=_looks_like(tables.parameter, seen)))
-    return problems + list(_half_defined(tuple(program.body), frozenset()))
+    body = tuple(program.body)
+    return problems + list(_half_defined(body, frozenset())) + list(
+        _inside_only(body, frozenset(), hidden(body)))
 
 
 def _looks_like(name: str, defined: set[Sym]) -> tuple[str, ...]:
@@ -132,6 +143,51 @@ def _half_defined(body: tuple[Statement, ...], lacking: frozenset[Sym]) -> Itera
             yield from _half_defined(statement.otherwise, own | (then - otherwise))
 
 
+def hidden(body: Iterable[Statement]) -> frozenset[Sym]:
+    """What loops define for themselves alone."""
+    own = frozenset().union(*map(inside, statements(body)))
+    return own - _outputs(body)
+
+
+def _inside_only(
+    body: Sequence[Statement], around: frozenset[Sym], names: frozenset[Sym]
+) -> Iterator[Diagnostic]:
+    """Those of the ``names`` that loops define for themselves which are read elsewhere; ``around``
+    are those of the loops around the body."""
+    here = around | _outputs(body)
+    for statement in body:
+        for expr in _own(statement):
+            for node in walk(expr):
+                if isinstance(node, Sym) and node in names and node not in here:
+                    yield inside_loop(node, statement.source)
+        if isinstance(statement, When):
+            for branch in (statement.then, statement.otherwise):
+                yield from _inside_only(branch, here, names)
+        elif isinstance(statement, Loop | EachAxis):
+            yield from _inside_only(statement.body, here | inside(statement), names)
+
+
+def inside_loop(node: Sym, source: Source) -> Diagnostic:
+    """A name of a loop stands outside of it, or is given to a function that keeps it."""
+    after = (f"after the loop it is `{node.name}`",) if node.prime else ()
+    call = re.match(r"[^\W\d]\w*(?=\()", source.text[node.span.start : node.span.end])
+    label = f"`{call[0]}` keeps it from step to step, not from turn to turn" if call else None
+    return report("inside-loop", source, node.span, name=str(node), hints=after, label=label)
+
+
+def _own(statement: Statement) -> tuple[Expr, ...]:
+    """What a statement itself reads, not those inside of it."""
+    match statement:
+        case When(condition):
+            return (condition,)
+        case Loop(carries, turns):
+            return (*(c.start for c in carries), turns)
+        case EachAxis(_, carries):
+            return tuple(c.start for c in carries)
+        case _:
+            return reads(statement)
+
+
 def _expressions(node: Statement | Expr, source: Source) -> Iterator[tuple[Expr, Source]]:
     if isinstance(node, Statement):
         yield from Program(body=[node]).expressions()
@@ -139,7 +195,7 @@ def _expressions(node: Statement | Expr, source: Source) -> Iterator[tuple[Expr,
         yield node, source
 
 
-def _outputs(body: tuple[Statement, ...]) -> frozenset[Sym]:
+def _outputs(body: Iterable[Statement]) -> frozenset[Sym]:
     return frozenset(o for s in body for o in outputs(s))
 
 
@@ -161,8 +217,11 @@ def check_evaluate(tables: Tables, program: Program) -> Iterator[Diagnostic]:
                          hints=("keep it in a state, and let `eval` read the state",))
 
 
-def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
-    """The names that claims speak of; a change (``g -> c*g``) may bring new ones."""
+def check_claims(
+    tables: Tables, known: set[Sym], names: frozenset[Sym]
+) -> Iterator[Diagnostic]:
+    """The names that claims speak of; a change (``g -> c*g``) may bring new ones. ``names`` are
+    those that only loops know."""
     words = {Sym(w) for info in tables.hypers.values() for w in info.choices}
     for claim, source in tables.flat.claims:
         subject = claim.subject
@@ -177,3 +236,5 @@ def check_claims(tables: Tables, known: set[Sym]) -> Iterator[Diagnostic]:
                 if expr is not None:
                     yield from check_symbols(expr, known | words | brought, tables.functions,
                                              source, tables.point)
+                    yield from (inside_loop(node, source) for node in walk(expr)
+                                if isinstance(node, Sym) and node in names - brought)
