@@ -35,6 +35,9 @@ class ArrayWriter(Writer):
         """A number of the model of what the caller gives."""
         return f"dtype({text})"
 
+    def real(self, text: str) -> str:
+        return self.number(text)
+
     def statement(self, statement: Plain) -> list[str]:
         if isinstance(statement, First):
             name = self.name(statement.target)

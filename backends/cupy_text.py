@@ -57,6 +57,9 @@ class CupyWriter(ArrayWriter):
     def number(self, text: str) -> str:
         return f"cp.asarray({text}, dtype)"
 
+    def real(self, text: str) -> str:
+        return text if self.fused else self.number(text)
+
     def _special(
         self, expr: Apply, show: Callable[[Expr, int], str]
     ) -> tuple[str, int] | None:
@@ -72,6 +75,7 @@ class CupyWriter(ArrayWriter):
         if expr.op not in OPS or expr.over:
             return text
         known = of_model(expr) and not self.fused
+        args = self.chosen(expr, args) if expr.op == "if" else args
         if expr.op == "if" and known:
             return f"_where({', '.join(args)})"
         if expr.op == "if" and not self.fused and of_model(expr.args[0]):

@@ -112,6 +112,15 @@ class Writer:
             return f"{what}.at[{index}].set({rest[1]})", ATOM
         return f"{what}[{index}]", ATOM
 
+    def real(self, text: str) -> str:
+        """A whole number as a real one."""
+        return f"{text}.0"
+
+    def chosen(self, expr: Apply, args: list[str]) -> list[str]:
+        """The arguments of ``if``: of two whole numbers, arrays would be of integers."""
+        whole = typed(expr).kind == "real" and all(map(_whole, expr.args[1:]))
+        return [args[0], *map(self.real, args[1:])] if whole else args
+
     def _call(self, expr: Apply, args: list[str]) -> str:
         if expr.op not in OPS and expr.op not in REDUCTIONS and expr.op not in (TALL, PLACE):
             like = "" if self.like is None else self.name(self.like)
@@ -129,6 +138,8 @@ class Writer:
             return f"_tall({args[0]}, {self.name(self.like)})"
         if expr.op == PLACE:
             return placed(args[0], typed(expr.args[0]).axes, typed(expr).axes)
+        if expr.op == "if":
+            args = self.chosen(expr, args)
         row = OPS[expr.op]
         if row.fix == "constant":
             return row.array if row.typing == "logic" else f"jnp.{row.array}"
@@ -265,3 +276,9 @@ def _transformed(draw: Draw) -> Expr:
     if width != one:
         scaled = Apply("*", (width, target), type=kind)
     return scaled if low == zero else Apply("+", (low, scaled), type=kind)
+
+
+def _whole(expr: Expr) -> bool:
+    """Whether an expression is a literal that Python reads as an integer."""
+    inner = expr.args[0] if isinstance(expr, Apply) and expr.op == "neg" else expr
+    return isinstance(inner, Num) and _number(inner).isdigit()

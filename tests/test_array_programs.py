@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -261,3 +262,36 @@ def test_exponential_of_a_matrix() -> None:
 
 def _params() -> dict[str, Any]:
     return {n: np.array(v) for n, v in LEAVES.items()}
+
+
+def _least_change(pull: np.ndarray, pulls: np.ndarray) -> np.ndarray:
+    """The direction nearest to ``pull`` to which no task objects: some of them do not care."""
+    found = []
+    for active in product([False, True], repeat=len(pulls)):
+        some = pulls[list(active)]
+        moved = pull - some.T @ np.linalg.lstsq(some @ some.T, some @ pull, rcond=None)[0]
+        if np.all(pulls @ moved >= -1e-9):
+            found.append(moved)
+    return min(found, key=lambda d: float(np.linalg.norm(d - pull)))
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_tasks_that_pull_apart(engine: str) -> None:
+    """Weights of tasks start at whole numbers, and what is put in their place is none."""
+    pulls = np.random.default_rng(1).normal(size=(6, 3, 4))
+    pulls[:, 1:] -= pulls[:, :1]
+    for three in pulls:
+        wanted = -np.mean([_least_change(g, three) for g in three], axis=0)
+        params = {"w": np.zeros(4)}
+        if engine == "numpy":
+            program = tp.load("upgrad").to_numpy(lr=1, k=3, turns=1500)
+            given = SimpleNamespace(grads=lambda params, batch, three=three: {"w": three})
+            program.ask(params, program.init(params), None, given)
+            moved = params["w"]
+        else:
+            with jax.enable_x64(True):
+                rule = tp.load("upgrad").to_jax(lr=1, k=3, turns=1500)
+                given = SimpleNamespace(losses=lambda p, batch: batch @ p["w"])
+                tree = {"w": jax.numpy.zeros(4)}
+                moved = np.asarray(rule.step(tree, rule.init(tree), three, given)[0]["w"])
+        np.testing.assert_allclose(moved, wanted, atol=1e-6)
