@@ -67,6 +67,8 @@ def oracle(name: str, plan: Plan) -> Block:
         answer = plan.writer.number(call)
     else:
         answer = f"np.asarray({call}, dtype)"
+    if row.needs == "losses" and row.axis:
+        answer = f"_counted({answer}, {plan.writer.length(plan.step.tasks)})"
     arguments = [*words[:len(row.takes)], "batch", *which]
     return name, ["", f"def {name}({', '.join(arguments)}):", f"    return {answer}", ""]
 

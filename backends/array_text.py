@@ -266,6 +266,14 @@ def _answer(params, tree, what):
     walk = _walk(params, {what: tree}, "params")
     return [_alike(rest[what], x, f"{what} at {path}") for path, x, rest in walk]
 ''',
+    "_counted": '''
+def _counted(answers, count):
+    """What the problem answers for each of its losses; ValueError if they are not `count`."""
+    for one in answers if isinstance(answers, list) else [answers]:
+        if len(one) != count:
+            raise ValueError(f"the problem has {len(one)} losses, and the step is for {count}")
+    return answers
+''',
     "_require": '''
 def _require(problem):
     """TypeError where the problem lacks what the step asks."""

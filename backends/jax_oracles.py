@@ -37,9 +37,13 @@ _CALLS = {
 
 HELPERS = {
     "_losses": '''
-def _losses(problem, params, batch):
-    """The losses of the problem, one after the other in one array."""
-    return jnp.stack([jnp.asarray(loss) for loss in problem.losses(params, batch)])
+def _losses(problem, params, batch, count):
+    """The losses of the problem, one after the other in one array; ValueError if they are not
+    `count`."""
+    losses = [jnp.asarray(loss) for loss in problem.losses(params, batch)]
+    if len(losses) != count:
+        raise ValueError(f"the problem has {len(losses)} losses, and the step is for {count}")
+    return jnp.stack(losses)
 ''',
     "_loss": '''
 def _loss(problem, params, batch):
@@ -214,9 +218,9 @@ def batch_text(call: Apply, writer: Writer, several: bool) -> str:
     return "batch.this" if several else "batch"
 
 
-def function_lines(asked: Questions, place: str) -> list[str]:
+def function_lines(asked: Questions, place: str, count: str) -> list[str]:
     """The functions of a point and a batch that the text differentiates; ``place`` says where the
-    tensors of the point lie."""
+    tensors of the point lie, ``count`` how many losses there are."""
     lines: list[str] = []
     called = [name for name in asked.functions if name != "ell"]
     several = ["losses"] if any(n in asked.losses for n in called) else []
@@ -229,7 +233,7 @@ def function_lines(asked: Questions, place: str) -> list[str]:
                 "loss": f"_loss(problem, {tree}, batch)" if asked.whole
                 else f"problem({tree}, batch)",
                 "out": f"problem.out({tree}, batch)",
-                "losses": f"_losses(problem, {tree}, batch)",
+                "losses": f"_losses(problem, {tree}, batch, {count})",
             }[name]
             body = f"return {value}" if name == "out" else f"return jnp.asarray({value}, dtype)"
         lines += ["", f"def {name}_of(y, batch):", f"    {body}"]

@@ -102,11 +102,12 @@ def _step(plan: Plan, asked: Questions) -> list[str]:
     point = Sym(step.point, type=PER_ENTRY)
     gradient = Sym(step.gradient, type=PER_ENTRY)
     result, fields = _fields(plan)
+    count = writer.length(step.tasks) if step.tasks else str(len(step.losses))
     columns = [point, *(s for s in columns_of(plan, point) if s != point), gradient]
     scene = Scene(replace(writer, like=point), places_of(columns), asked.batches, place=plan.place,
                   apart=plan.loops)
     body = [
-        *function_lines(asked, plan.place), *_at_point(plan, asked),
+        *function_lines(asked, plan.place, count), *_at_point(plan, asked),
         *walks(plan.update.segments, plan.update.results, scene),
         f"return _tree({plan.place}, {result}, params), {plan.state_class}(",
         *(f"    {f}," for f in fields), ")",

@@ -295,3 +295,15 @@ def test_tasks_that_pull_apart(engine: str) -> None:
                 tree = {"w": jax.numpy.zeros(4)}
                 moved = np.asarray(rule.step(tree, rule.init(tree), three, given)[0]["w"])
         np.testing.assert_allclose(moved, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_a_problem_has_as_many_losses_as_the_step_is_for(engine: str) -> None:
+    three = SimpleNamespace(grads=lambda params, batch: {"w": np.ones((3, 2))},
+                            losses=lambda params, batch: [params["w"].sum()]*3)
+    rule = tp.load("mgda")
+    params = {"w": jax.numpy.zeros(2) if engine == "jax" else np.zeros(2)}
+    program = rule.to_jax(k=2) if engine == "jax" else rule.to_numpy(k=2)
+    step = program.step if engine == "jax" else program.ask
+    with pytest.raises(ValueError, match="the problem has 3 losses, and the step is for 2"):
+        step(params, program.init(params), None, three)
