@@ -137,7 +137,8 @@ def _check_names(
         problems += check_symbols(expr, known, tables.functions, source, point)
         if len(problems) >= MOST_TOLD:
             return problems
-    problems += check_claims(tables, known, hidden(program.body))
+    problems += check_claims(tables, known, states | defined - {Sym(point, True)},
+                             hidden(program.body))
     problems += check_guards(program.body, {s.name: s.guard for s in program.states}, tables)
     problems += check_whole(tuple(program.body))
     problems += check_by_axis(program.body)

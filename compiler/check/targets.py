@@ -218,10 +218,10 @@ def check_evaluate(tables: Tables, program: Program) -> Iterator[Diagnostic]:
 
 
 def check_claims(
-    tables: Tables, known: set[Sym], names: frozenset[Sym]
+    tables: Tables, known: set[Sym], made: set[Sym], names: frozenset[Sym]
 ) -> Iterator[Diagnostic]:
-    """The names that claims speak of; a change (``g -> c*g``) may bring new ones. ``names`` are
-    those that only loops know."""
+    """The names that claims speak of; a change (``g -> c*g``) may bring new ones, but not those
+    that the step has ``made``. ``names`` are those that only loops know."""
     words = {Sym(w) for info in tables.hypers.values() for w in info.choices}
     for claim, source in tables.flat.claims:
         subject = claim.subject
@@ -229,8 +229,10 @@ def check_claims(
         brought = {s for c in subject if isinstance(c, Change) for s in symbols(c.value)
                    } if isinstance(subject, tuple) else set()
         # `when g = c`: the same gradient at every step.
-        brought |= {f.right for f in claim.when
-                    if f.left == Sym(tables.gradient) and isinstance(f.right, Sym)}
+        brought |= {f.right for f in claim.when if f.left == Sym(tables.gradient)
+                    and isinstance(f.right, Sym) and f.right.name not in tables.states}
+        for name in sorted(brought & made, key=lambda s: s.span.start):
+            yield report("claim-name", source, name.span, name=str(name))
         for fact in facts:
             for expr in (fact.left, fact.right):
                 if expr is not None:
