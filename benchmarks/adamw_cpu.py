@@ -9,7 +9,7 @@ tables give medians. What a library is missing for is left out by name. The last
 yardstick: a copy of the bytes that a step must move (read x, g, m, v; write x, m, v).
 
 XLA reads its flags once in a process. Contenders whose XLA is told to make one loop of several
-results take their steps in processes of their own; the message there and back counts for them.
+results take their steps in processes of their own, and count the seconds there.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def generated_jax(xs: Arrays, gs: Arrays, fuse: Any = None) -> Step:
 
 
 def told(make: Callable[[Arrays, Arrays], Step], xs: Arrays, gs: Arrays) -> Step:
-    """The steps of a contender in a process of its own, whose XLA gets `LOOP`."""
+    """The steps of a contender in a process of its own, whose XLA gets `LOOP`, each its seconds."""
     context = get_context("spawn")
     here, there = context.Pipe()
     before = os.environ.get("XLA_FLAGS", "")
@@ -122,9 +122,9 @@ def told(make: Callable[[Arrays, Arrays], Step], xs: Arrays, gs: Arrays) -> Step
     os.environ["XLA_FLAGS"] = before
     there.close()
 
-    def step() -> None:
+    def step() -> float:
         here.send(None)
-        here.recv()
+        return float(here.recv())
 
     return step
 
@@ -135,7 +135,14 @@ def _serve(make: Callable[[Arrays, Arrays], Step], count: int, size: int, there:
     with suppress(EOFError):
         while True:
             there.recv()
-            there.send(step())
+            there.send(timed(step))
+
+
+def timed(step: Step) -> float:
+    """Seconds of a step; one that counts them itself says so."""
+    start = time.perf_counter()
+    counted = step()
+    return counted if isinstance(counted, float) else time.perf_counter() - start
 
 
 def torch_fused(xs: Arrays, gs: Arrays) -> Step:
@@ -201,9 +208,7 @@ def measure(
     for _ in range(rounds):
         for name, step in steps.items():
             time.sleep(REST)
-            start = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(timed(step))
     return seconds
 
 

@@ -109,7 +109,8 @@ def _question(
     elif claim.form == "invariant":
         assert isinstance(claim.subject, tuple)
         changes = tuple((c.target, c.value) for c in claim.subject if isinstance(c, Change))
-    made = replace(flat, parts=(*flat.parts, *(Part(line, source) for line in lines)))
+    parts = (*flat.parts, *(Part(line, source) for line in lines))
+    made = replace(flat, parts=parts, claims=())
     step = lower(made, prelude(), fixed, [line.target for line in lines]).step
     typed = {s.target: s.target for s in statements(step.body) if isinstance(s, Equation)}
 
