@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Timer
 from typing import Any
 
-from recording import entries, machine, quantile, record, where, write_part
+from recording import as_users, entries, machine, quantile, record, where, write_part
 
 WAYS = {"without claims": "--no-claims", "with claims, cold": "--claims",
         "with claims, cached": "--claims"}
@@ -35,7 +35,7 @@ LIMIT = 120.0  # then a process is ended, and its claims have no verdicts
 
 def timed(command: Sequence[str], cache: str) -> tuple[float, float, str]:
     """Seconds by the clock, seconds of the processor, and what was printed."""
-    environment = {**os.environ, "XDG_CACHE_HOME": cache}
+    environment = {**as_users(), "XDG_CACHE_HOME": cache}
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environment)

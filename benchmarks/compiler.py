@@ -22,7 +22,7 @@ from typing import Any
 
 from generated import FAMILIES, NESTED, averages, wrappers
 from pages import table, write_section
-from recording import ROOT, entries, machine, record, where
+from recording import ROOT, as_users, entries, machine, record, where
 
 import thetaprime as tp
 from thetaprime.optimizer import Optimizer
@@ -59,7 +59,7 @@ def seconds(work: Callable[[], object]) -> float:
 def starts(rounds: int) -> dict[str, list[float]]:
     """Wall time of whole processes, in turn."""
     def run(arguments: list[str]) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True,
+        return lambda: subprocess.run([sys.executable, *arguments], check=True, env=as_users(),
                                       stdout=subprocess.DEVNULL)
 
     found: dict[str, list[float]] = {name: [] for name in STARTS}

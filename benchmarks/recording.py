@@ -24,6 +24,11 @@ LONGEST = 60.0  # seconds that a verdict may take
 PACKAGES = ("numpy", "sympy", "mpmath", "lark", "jax")
 
 
+def as_users() -> dict[str, str]:
+    """The environment of a process that keeps byte code, as a user's does."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 def machine() -> dict[str, Any]:
     """When and where this is measured."""
     info = Path("/proc/cpuinfo")

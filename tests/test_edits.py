@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from functools import cache
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import pytest
 
 import thetaprime as tp
+from tests import problem
+from tests.beyond import run_interpreter, run_numpy
+from tests.test_backends import given_to
+from tests.tree import Tree, compare
 from thetaprime.edits import ROWS, Edit, edits
 from thetaprime.library import prelude
 from thetaprime.lower import lower
@@ -152,3 +160,36 @@ def _is_sorted(found: list[Edit]) -> bool:
 
 def test_special_edits_give_a_step_its_name_before_general_ones() -> None:
     assert _is_sorted(list(edits(tp.load("adamw").flat)))
+
+
+def _made_of(optimizer: tp.Optimizer, edit: Edit) -> tp.Optimizer:
+    """The optimizer that an edit makes."""
+    mutant = replace(optimizer)
+    mutant.__dict__["flat"] = edit.flat
+    return mutant
+
+
+def _sound(history: list[Tree]) -> bool:
+    return all(np.max(np.abs(a), initial=0) < 1e6 for tree in history for a in tree.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", tp.shipped())
+def test_an_edited_rule_has_programs_that_make_its_steps(name: str) -> None:
+    """Three edits, none of which anybody would write: what is not told to be wrong runs."""
+    optimizer = tp.load(name)
+    some = list(islice(edits(optimizer.flat), 40))
+    for edit in random.Random(name).sample(some, min(3, len(some))):
+        mutant = _made_of(optimizer, edit)
+        programs: Any = [(t, {"engine": e}) for t, e in (
+            ("numpy", "numpy"), ("numpy", "numba"), ("numpy", "cupy"))]
+        for target, how in [*programs, ("jax", {}), ("jax", {"fuse": "flat"})]:
+            compile(mutant.code(target, **how), "program", "exec")
+        wrong = any(d.severity == "error" for d in check_flat(edit.flat))
+        if wrong or edit.step.takes is not None:
+            continue
+        given = given_to(mutant, {}) | {
+            str(a.length): problem.TASKS for a in edit.step.axes if a.name == edit.step.tasks}
+        expected = run_interpreter(mutant, 3, **given)
+        if _sound(expected):
+            compare(run_numpy(mutant, 3, **given), expected, 1e-6)
