@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from thetaprime.cache import folder
 from thetaprime.claims.algebra import Algebra, Value
+from thetaprime.claims.facts import Unproved, prove
 from thetaprime.claims.kept import verdicts
 from thetaprime.claims.polynomials import Poly, number
 from thetaprime.claims.positive import Search
@@ -314,3 +315,14 @@ def test_what_is_taken_to_be_zero_is_zero_in_what_follows() -> None:
     narrowed = algebra.narrowed(inside, point(Fraction(0)))
     assert not narrowed.atom(("symbol", "a0"), frozenset(), Interval())
     assert not narrowed.atom(("symbol", "a1"), frozenset(), Interval())
+
+
+def test_what_was_kept_a_step_earlier_is_another_value() -> None:
+    """A claim at one step says what the step before kept, not what is kept now: x' = x there gives
+    p = 0 then, and nothing later."""
+    flat = checked(Source("lagging.opt", (
+        "optimizer Lagging\n  hyper lr = 1e-3 in (0, inf)\n  state p = 0\n  p' = g\n"
+        "  x' = x - lr*p\n  claim x' = x\n")))
+    (question,) = questions(flat, *flat.claims[0])
+    with pytest.raises(Unproved):
+        prove(question)

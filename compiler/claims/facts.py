@@ -497,7 +497,9 @@ def _one_step_earlier(
     known = {s: v for s, v in run.env.items() if v is not None and s in _inputs(question)}
     t = run.env[T]
     assert t is not None
-    before = {**known, T: algebra.subtract(t, algebra.number(1))}
+    # What was kept before the earlier step is not what is kept now; that is what it made.
+    before = {**{s: v for s, v in known.items() if Sym(s.name, True) not in primed},
+              T: algebra.subtract(t, algebra.number(1))}
     other = [step.point, "loss", *([] if question.constant else [step.gradient])]
     for name in other:  # not what they are now
         if (now := run.env.get(Sym(name))) is not None:
