@@ -317,12 +317,15 @@ def test_what_is_taken_to_be_zero_is_zero_in_what_follows() -> None:
     assert not narrowed.atom(("symbol", "a1"), frozenset(), Interval())
 
 
-def test_what_was_kept_a_step_earlier_is_another_value() -> None:
-    """A claim at one step says what the step before kept, not what is kept now: x' = x there gives
-    p = 0 then, and nothing later."""
-    flat = checked(Source("lagging.opt", (
-        "optimizer Lagging\n  hyper lr = 1e-3 in (0, inf)\n  state p = 0\n  p' = g\n"
-        "  x' = x - lr*p\n  claim x' = x\n")))
+@pytest.mark.parametrize("text", [
+    # x' = x says that p was 0 before that step, and nothing of what it keeps then.
+    "  state p = 0\n  p' = g\n  x' = x - lr*p\n  claim x' = x\n",
+    # At t = 1 the claim is undefined, and so says nothing of the next step.
+    "  hyper b = 0.9 in [0, 1)\n  state v = 0\n  v' = b*v + (1 - b)*g\n  x' = x - lr*v'\n"
+    "  claim v'/(1 - b^(t - 1)) = c when g = c\n"])
+def test_no_step_follows_from_one_that_says_nothing(text: str) -> None:
+    flat = checked(Source("lagging.opt",
+                          f"optimizer Lagging\n  hyper lr = 1e-3 in (0, inf)\n{text}"))
     (question,) = questions(flat, *flat.claims[0])
     with pytest.raises(Unproved):
         prove(question)

@@ -135,6 +135,17 @@ def _all(relations: Sequence[Relation]) -> Callable[[World], list[Settled]]:
                           for s in _holds(world, part)]
 
 
+def _begun(relations: Sequence[Relation]) -> Callable[[World], list[Settled]]:
+    """Shows what the next step builds on: nothing that is undefined is."""
+    def settled(world: World) -> list[Settled]:
+        found = [_all([one])(world) for one in relations]
+        if not all(found):
+            raise Unproved(f"{world.text}: undefined there")
+        return [s for some in found for s in some]
+
+    return settled
+
+
 def _parts_of(step: Step, one: Relation) -> Iterator[Relation]:
     """|a| <= b is a <= b and -a <= b; max(a, b) <= c is a <= c and b <= c."""
     made = definitions(step)
@@ -449,7 +460,8 @@ def _by_induction(question: Question, lemmas: Sequence[Relation]) -> Certificate
     facts = stated(question)
     later = [_later(r, after) for r in facts]
     both_times = [*facts, *later]
-    settled = worlds(question, _all(both_times), lemmas, True, both_times)
+    settled = worlds(question, lambda world: [*_all(facts)(world), *_begun(later)(world)],
+                     lemmas, True, both_times)
     settled += worlds(question, _all(later), [*lemmas, *facts], False, both_times)
     return certificate("induction", settled)
 
@@ -476,7 +488,7 @@ def _by_shift(question: Question, lemmas: Sequence[Relation]) -> Certificate | N
             raise Unproved("a power of what may be 0")
         return _holds(replace(world, run=again), relation)
 
-    settled = worlds(question, _all([relation]), lemmas, True)
+    settled = worlds(question, _begun([relation]), lemmas, True)
     settled += worlds(question, shifted, lemmas, False, everything)
     return certificate("induction", settled)
 
