@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import textwrap
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
+from thetaprime.cli import main
 from thetaprime.diagnostics import render
 from thetaprime.pipeline import check
 from thetaprime.signature import signature
@@ -81,6 +83,18 @@ def test_the_message_is_what_the_wrong_spec_gets() -> None:
             "  state m = 0\n\n  m' = b1*m + (1 - b1)*g\n" + wrong[0] + "\n")
     shown = "\n\n".join(map(render, check(Source("mine.opt", text))))
     assert shown == message.rstrip("\n")
+
+
+# A command with what it prints: `    $ thetaprime ...`, then lines indented alike.
+PRINTED = re.findall(r"^    \$ thetaprime (.*)\n((?:    .+\n)+)", README, re.M)
+
+
+@pytest.mark.parametrize(("command", "printed"), PRINTED, ids=[c for c, _ in PRINTED])
+def test_a_command_prints_what_is_shown(
+    command: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out == textwrap.dedent(printed)
 
 
 def test_the_commands_that_are_shown_exist() -> None:
