@@ -119,7 +119,7 @@ def run_jax(
         # Where the loss is all that a rule needs, it is given a loss function.
         needs = {ORACLES[name].needs for name in oracles_of(step)}
         asked: Any = problem.loss if needs <= {"loss"} and not step.losses else SimpleNamespace(
-            loss=problem.loss, out=problem.out, ell=problem.ell, losses=problem.tasks)
+            loss=problem.loss, out=problem.out, ell=problem.ell, losses=_losses_of(step))
         several = _several(step)
 
         @jax.jit
@@ -146,6 +146,12 @@ def _step(spec: Any, hypers: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     optimizer = load(spec)
     choices, given = optimizer.split(hypers)
     return optimizer.step(**choices), given
+
+
+def _losses_of(step: Any) -> Callable[[Any, Any], Any]:
+    """All tasks of the problem, or as many as the step names."""
+    count = len(step.losses) or problem.TASKS
+    return lambda params, batch: problem.tasks(params, batch)[:count]
 
 
 def _several(step: Any) -> bool:
