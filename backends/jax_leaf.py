@@ -17,7 +17,7 @@ from thetaprime.backends.jax_matrices import results_of, view_lines
 from thetaprime.backends.jax_regions import choice_lines, ended, indented, loop_lines, within
 from thetaprime.expr import Apply, Expr, Sym, substitute
 from thetaprime.guards import conjoined
-from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When, statements
+from thetaprime.ir import EachAxis, Equation, First, Loop, Statement, When, begun
 from thetaprime.scopes import free, outputs
 from thetaprime.types import REST, Extent
 
@@ -212,7 +212,7 @@ def _each_axis(
     where it is made or starts here; carries are passed on by assignment."""
     assert writer.like is not None
     axis = loop.axis
-    started = {s.target for s in statements(loop.body) if isinstance(s, First)}
+    started = begun(loop.body)
     own = {o for s in loop.body for o in outputs(s)} - started
     carried = {replace(c.value, prime=True) for c in loop.carries}
     families = [s for s in own if axis in typed(s).axes and s in read and s not in carried]

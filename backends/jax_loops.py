@@ -16,8 +16,9 @@ from thetaprime.ir import Equation
 from thetaprime.scopes import free
 
 FLAG = "xla_cpu_use_multi_output_fusion"
-NOTE = ("Compiled with fuse = loop: on a CPU, with XLA_FLAGS=--xla_backend_extra_options="
-        f"{FLAG} in the environment, a tensor's results are made in one loop.")
+TOLD = f"--xla_backend_extra_options={FLAG}"  # in XLA_FLAGS
+NOTE = (f"Compiled with fuse = loop: on a CPU, with XLA_FLAGS={TOLD} in the environment, a "
+        "tensor's results are made in one loop.")
 
 
 def turns_of(stage: Phase, results: Sequence[Sym]) -> tuple[int, ...]:

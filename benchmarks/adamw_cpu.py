@@ -32,11 +32,12 @@ from typing import Any
 import numpy as np
 from pages import CORES, machine, write_head
 
+from thetaprime.backends.jax_loops import TOLD
+
 HYPERS = {"lr": 1e-3, "b1": 0.9, "b2": 0.999, "eps": 1e-8, "wd": 1e-2}
 LR, B1, B2, EPS, WD = HYPERS.values()
 BYTES = 4*7  # of one parameter, that one step of AdamW reads or writes in float32
 REST = 0.005  # seconds before each step
-LOOP = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
 # (tensors, entries of each)
 CASES = ((1, 10_000_000), (1000, 1000), (1000, 100))
 Arrays = list[Any]
@@ -113,11 +114,11 @@ def generated_jax(xs: Arrays, gs: Arrays, fuse: Any = None) -> Step:
 
 
 def told(make: Callable[[Arrays, Arrays], Step], xs: Arrays, gs: Arrays) -> Step:
-    """The steps of a contender in a process of its own, whose XLA gets `LOOP`, each its seconds."""
+    """The steps of a contender in a process of its own, whose XLA gets `TOLD`, each its seconds."""
     context = get_context("spawn")
     here, there = context.Pipe()
     before = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{before} {LOOP}"
+    os.environ["XLA_FLAGS"] = f"{before} {TOLD}"
     context.Process(target=_serve, args=(make, len(xs), xs[0].size, there), daemon=True).start()
     os.environ["XLA_FLAGS"] = before
     there.close()
@@ -264,7 +265,7 @@ def page(report: dict[str, Any]) -> str:
         "many bytes with a thread for each core; a step in place can beat it, and small arrays "
         "stay in the caches. A program in NumPy or numba uses as many threads as the process has "
         "processors, `to_numpy(threads=...)` another number; XLA and torch use all. The flag is "
-        f"`XLA_FLAGS={LOOP}`.", ""])
+        f"`XLA_FLAGS={TOLD}`.", ""])
 
 
 def main() -> None:

@@ -234,6 +234,11 @@ def statements(body: Iterable[Statement]) -> Iterator[Statement]:
             yield from statements(statement.body)
 
 
+def begun(body: Iterable[Statement]) -> set[Sym]:
+    """The states that `First` starts, inside of blocks and loops too."""
+    return {s.target for s in statements(body) if isinstance(s, First)}
+
+
 def defined(body: tuple[Statement, ...]) -> tuple[Sym, ...]:
     """The symbols that a body defines, in order; those of a block are what both branches define."""
     names: dict[Sym, None] = {}

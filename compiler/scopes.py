@@ -18,8 +18,8 @@ from thetaprime.ir import (
     Loop,
     Statement,
     When,
+    begun,
     reads,
-    statements,
 )
 
 
@@ -66,7 +66,7 @@ def free(statement: Statement) -> tuple[Sym, ...]:
 
 def _read(body: tuple[Statement, ...], own: set[Sym]) -> dict[Sym, None]:
     """A state that `First` starts comes from outside: after the first step it is what was kept."""
-    own = own - {s.target for s in statements(body) if isinstance(s, First)}
+    own = own - begun(body)
     return {s: None for statement in body for s in free(statement) if s not in own}
 
 

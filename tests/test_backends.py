@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
+from tests import problem
 from tests.tree import LEAVES, Move, gradients, here
 from thetaprime.backends.array_plan import works_on_arrays
 from thetaprime.engines import Engine
@@ -56,8 +57,11 @@ def halved(a: Any, *_: Any) -> Any:
 
 
 def given_to(optimizer: tp.Optimizer, choice: dict[str, str]) -> dict[str, Any]:
+    """What a step needs to run: hyperparameters without a default, as many losses as there are."""
+    step = optimizer.step(**choice)
     needed = {h.name: halved if h.type.kind == "function" else REQUIRED
-              for h in optimizer.step(**choice).hypers if h.default is None}
+              for h in step.hypers if h.default is None}
+    needed |= {str(a.length): problem.TASKS for a in step.axes if a.name == step.tasks}
     return needed | CONDITIONED.get(optimizer.name, {})
 
 

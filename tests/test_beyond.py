@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import thetaprime as tp
-from tests import problem
 from tests.beyond import STEPS, run_interpreter, run_jax, run_numpy
 from tests.test_backends import CASES as PLAIN
 from tests.test_backends import beyond, choices_of, given_to
@@ -54,7 +53,6 @@ def prepared(name: str, choice: dict[str, str]) -> tuple[tp.Optimizer, dict[str,
     optimizer = tp.load(name)
     step = optimizer.step(**choice)
     given = choice | given_to(optimizer, choice) | {h.name: 2 for h in step.hypers if _large(h)}
-    given |= {str(axis.length): problem.TASKS for axis in step.axes if axis.name == step.tasks}
     if step.takes is None:
         return optimizer, given
     beside = tp.load(f"route(rank == 2 -> {optimizer.name}, otherwise -> SignSGD(lr = 0.01))")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import thetaprime as tp
-from tests import problem
 from tests.beyond import run_interpreter, run_numpy
 from tests.test_backends import given_to
 from tests.tree import Tree, compare
@@ -188,8 +187,7 @@ def test_an_edited_rule_has_programs_that_make_its_steps(name: str) -> None:
         wrong = any(d.severity == "error" for d in check_flat(edit.flat))
         if wrong or edit.step.takes is not None:
             continue
-        given = given_to(mutant, {}) | {
-            str(a.length): problem.TASKS for a in edit.step.axes if a.name == edit.step.tasks}
+        given = given_to(mutant, {})
         with np.errstate(all="ignore"):  # some are told to be undefined somewhere
             expected = run_interpreter(mutant, 3, **given)
         if _sound(expected):

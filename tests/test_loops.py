@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import pytest
 
 import thetaprime as tp
-from thetaprime.backends.jax_loops import FLAG
+from thetaprime.backends.jax_loops import TOLD
 from thetaprime.backends.jax_plan import make_plan
 
 ROOT = Path(__file__).parent.parent
@@ -24,9 +24,8 @@ ONE_LOOP = ("adamw", "amsgrad", "rmsprop", "sgd", "schedule-free-adamw", "yogi")
 
 def _told(names: list[str]) -> dict[str, Any]:
     """What a process finds whose XLA is told to."""
-    flags = f"--xla_backend_extra_options={FLAG}"
     done = subprocess.run([sys.executable, "-m", "tests.loops", *names], check=True, text=True,
-                          capture_output=True, cwd=ROOT, env={**os.environ, "XLA_FLAGS": flags})
+                          capture_output=True, cwd=ROOT, env={**os.environ, "XLA_FLAGS": TOLD})
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -67,4 +66,4 @@ def test_only_entries_that_read_results_are_taken_apart(name: str, apart: str | 
     """Lion's results read none of each other; those of the last two have norms and matrices."""
     text = tp.load(name).code("jax", fuse="loop")
     assert "_one_loop(" not in text if apart is None else apart in text
-    assert FLAG in text  # the docstring says what to do
+    assert TOLD in text  # the docstring says what to do

@@ -27,7 +27,18 @@ from thetaprime.intervals import (
     meet,
     point,
 )
-from thetaprime.ir import Draw, EachAxis, Equation, First, Loop, Statement, Step, When, statements
+from thetaprime.ir import (
+    Draw,
+    EachAxis,
+    Equation,
+    First,
+    Loop,
+    Statement,
+    Step,
+    When,
+    begun,
+    statements,
+)
 from thetaprime.ir import defined as made
 from thetaprime.types import SCALAR
 
@@ -128,8 +139,7 @@ def _scattered(draw: Draw, values: Valuation) -> Facts:
 
 def _when(values: Valuation, block: When) -> None:
     decided = values.of(block.condition)
-    first = {s.target for s in statements((block,)) if isinstance(s, First)}
-    shown = frozenset(made((block,))) | first
+    shown = frozenset(made((block,))) | begun((block,))
     ends = []
     for truth, body in ((True, block.then), (False, block.otherwise)):
         told = assume(values, block.condition, truth) if int(truth) in decided else None

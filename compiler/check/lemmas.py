@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from thetaprime.check.valuation import FRACTION, Facts, Valuation
 from thetaprime.expr import Apply, Expr, Num, Sym
 from thetaprime.intervals import NONNEGATIVE, Interval
-from thetaprime.ir import Equation, First, Step, statements
+from thetaprime.ir import Equation, Step, begun
 
 _ONE, _TWO = Num("1"), Num("2")
 # A state, its decay and what it averages.
@@ -26,7 +26,7 @@ Average = tuple[Sym, Expr, Expr]
 def variances(step: Step, inputs: Mapping[Sym, Interval], start: Mapping[Sym, Interval]) -> Facts:
     """``v - m^2 >= 0`` for all such pairs of states, before and after a step."""
     values = Valuation(dict(inputs))
-    given = {s.target for s in statements(step.body) if isinstance(s, First)}
+    given = begun(step.body)
     averages = [a for s in step.body if isinstance(s, Equation) and s.guard is None
                 and (a := _average(s)) is not None
                 and a[0] in start and a[0] not in given]

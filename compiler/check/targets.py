@@ -154,6 +154,8 @@ def _inside_only(
 ) -> Iterator[Diagnostic]:
     """Those of the ``names`` that loops define for themselves which are read elsewhere; ``around``
     are those of the loops around the body."""
+    if not names:
+        return
     here = around | _outputs(body)
     for statement in body:
         for expr in _own(statement):
