@@ -1,5 +1,5 @@
-"""Expressions made ready for text: arguments reshaped so that arrays broadcast, and the number of
-the step read where it is exact."""
+"""Expressions made ready for text: arguments reshaped so that arrays broadcast, the number of the
+step read where it is exact, and powers of whole numbers taken as those of real ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from thetaprime.backends.jax_names import STEP_COUNT
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, walk
 from thetaprime.ops import OPS
-from thetaprime.types import Extent, Type, join
+from thetaprime.types import SCALAR, Extent, Type, join
 
 # Pseudo-operations that `aligned` puts around arguments.
 TALL, PLACE = "@tall", "@place"
@@ -85,6 +85,36 @@ def whole_steps(expr: Expr) -> Expr:
     return rewrite(expr, change)
 
 
+def real_powers(expr: Expr) -> Expr:
+    """A whole base has a real power, where arrays of integers know no ``2^(-i)``."""
+
+    def change(node: Expr) -> Expr:
+        match node:
+            case Apply("^", (Num() as base, power)) if _whole(base) and _counts(power):
+                return replace(node, args=(replace(base, text=f"{base.text}.0"), power))
+            case Apply("^", (base, Num())):
+                return node
+            case Apply("^", (base, power)) if _whole(power):
+                return replace(node, args=(real(base), power))
+        return node
+
+    return rewrite(expr, change)
+
+
+def real(expr: Expr) -> Expr:
+    """The expression as a real number, if it counts places."""
+    one = Num("1.0", SCALAR)
+    return Apply("*", (one, expr), type=typed(expr).of_kind("real")) if _counts(expr) else expr
+
+
+def _counts(expr: Expr) -> bool:
+    """Whether an array library, or Python, may have integers for this. The number of the step is a
+    real number to programs."""
+    inside = {*walk(expr)}
+    counted = any(isinstance(n, Sym) or (isinstance(n, Apply) and n.op == "index") for n in inside)
+    return counted and _whole(expr) and Sym("t") not in inside
+
+
 def _counted(node: Expr) -> Expr:
     return STEP_COUNT if node == Sym("t") else node
 
@@ -93,7 +123,7 @@ def _whole(expr: Expr) -> bool:
     """Whether an expression is made of whole numbers by operations that keep them whole."""
     for node in walk(expr):
         if isinstance(node, Apply):
-            if node.op not in ("+", "-", "*", "neg", "mod"):
+            if node.op not in ("+", "-", "*", "neg", "mod", "index"):
                 return False
         elif isinstance(node, Num):
             if node.value.denominator != 1 or node.value >= 2**31:

@@ -13,6 +13,8 @@ from thetaprime.backends.jax_align import (
     aligned,
     placed,
     placed_in,
+    real,
+    real_powers,
     typed,
     whole_steps,
 )
@@ -43,7 +45,7 @@ class Writer:
         return self.names[symbol]
 
     def show(self, expr: Expr, least: int = 0) -> str:
-        return render(aligned(whole_steps(expr)), self._notation(), least)
+        return render(aligned(real_powers(whole_steps(expr))), self._notation(), least)
 
     def length(self, axis: str) -> str:
         """The length of a named axis, of ``min(rows, cols)`` too: known before, or a variable of
@@ -231,6 +233,7 @@ class Writer:
     def filled(self, target: Sym, value: Expr) -> str:
         """The value; an array of the full shape where the target varies along more than it."""
         want, have = typed(target), typed(value)
+        value = real(value) if want.kind == "real" else value
         entries = want.extent is Extent.ENTRY and have.extent is not Extent.ENTRY
         if not entries and set(have.axes) == set(want.axes):
             return self.show(placed_in(value, want))

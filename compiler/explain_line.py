@@ -252,8 +252,33 @@ def _left_side(place: Place, token: Token | None) -> Diagnostic | None:
     later = re.match(r"[^=]*(?<![<>=!])=(?!=)", place.code[place.column:])
     if token is None or "EQUAL" not in place.expected or later is None or "=" in before:
         return None
+    declared = re.match(r"\s*(state|const|hyper)\s+([^\W\d]\w*)\s*$", before)
+    if declared is not None:
+        return _declared(place, *declared.groups())
     target = re.match(r"\s*([^\W\d]\w*)", before)
-    return place.report("left-side", target=target[1] if target else "x")
+    name = target[1] if target else "x"
+    if re.match(r"\s*\[[^]=]*\]\s*=", place.code[place.column:]):
+        return place.report("unexpected", found="`[`", expected="`=`", hints=(
+            f"`{name} = ...`: it has the axes of what stands on the right",))
+    return place.report("left-side", target=name)
+
+
+def _declared(place: Place, word: str, name: str) -> Diagnostic | None:
+    """``state w[tasks] = 0`` and ``state w' = 0``."""
+    shown, rest = _shown(place), place.code[place.column:]
+    axes, value = re.match(r"\[([^]=]*)\]", rest), rest.partition("=")[2].strip()
+    if shown == "'":
+        return place.report("unexpected", found="`'`", expected="`:` or `=`", hints=(
+            f"a prime is for values after the step: `{word} {name} = {value}`",))
+    if axes is None:
+        return place.report("unexpected", found=f"`{shown}`", expected="`:` or `=`")
+    if word == "hyper":
+        first = value if value.startswith("[") else re.sub(r"^(\S+)", r"[\1, ...]", value)
+        return place.report("unexpected", found="`[`", expected="`:` or `=`", hints=(
+            f"`hyper {name} : {axes[1]} = {first}`, a number for each of `{axes[1]}`",))
+    return place.report("unexpected", found="`[`", expected="`:` or `=`", hints=(
+        f"`{word} {name} : scalar[{axes[1]}] = {value}`, one number for each of `{axes[1]}`",
+        f"`{word} {name} : per entry[{axes[1]}] = {value}`, one for each and every entry"))
 
 
 def _operator(place: Place, token: Token | None) -> Diagnostic | None:
