@@ -216,18 +216,20 @@ ON_A_GPU: dict[str, Contender] = {"thetaprime, CuPy": thetaprime_cupy}
 
 
 def measure(jobs: dict[str, Job], rounds: int, queued: int) -> dict[str, list[float]]:
-    """Seconds a step: in every round each contender in turn queues some steps and waits until the
-    device has done them, so that how they are sent counts only where the device waits for it."""
+    """Seconds a step: in every round each contender, in an order drawn for it, queues some steps
+    and waits until the device has done them, so that how they are sent counts only where the device
+    waits for it, and none always runs after the same other one."""
+    order = np.random.default_rng(0)
     for job in jobs.values():
         for _ in range(2):
             job.step()
         job.wait()
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
-        for name, job in jobs.items():
+        for name in order.permutation(list(jobs)):
             start = time.perf_counter()
             for _ in range(queued):
-                job.step()
-            job.wait()
+                jobs[name].step()
+            jobs[name].wait()
             seconds[name].append((time.perf_counter() - start) / queued)
     return seconds

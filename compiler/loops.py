@@ -68,7 +68,9 @@ class Loops:
         within = scope.inside(turn, turns)
         body: list[Statement] = []
         if line.over is not None:
-            body.append(Equation(Sym(line.index, span=line.over.span), index, source))
+            place = Sym(line.index, span=line.over.span)
+            self.types[place] = TypeName("int")
+            body.append(Equation(place, index, source))
         lines, ends = _ends(line.body)
         for one in lines:
             body += inner(one, within)
@@ -126,7 +128,7 @@ class Loops:
             before += self._permuted(order, axis, source)
             return turns, Apply("at", (order, turn), (axis,)), axis
         if names == ("oldest", "newest"):
-            return turns, Apply("-", (_less(turns), turn)), axis
+            return turns, from_the_end(turns, turn), axis
         return turns, turn, axis
 
     def permutation(self, target: Sym, call: Apply, source: Source) -> list[Statement]:
@@ -257,6 +259,11 @@ def _next(
         old = replace(setting.target, prime=False)
         yield Equation(setting.target, Apply("if", (keep, old, ready(setting.value)),
                                              span=setting.span), source)
+
+
+def from_the_end(turns: Expr, turn: Expr) -> Expr:
+    """The place of a fold that goes backwards, from turns - 1 to 0."""
+    return Apply("-", (_less(turns), turn))
 
 
 def _less(turns: Expr) -> Expr:

@@ -41,6 +41,19 @@ PROGRAMS: dict[str, Any] = {
     "numpy": run_numpy, "numba": partial(run_numpy, engine="numba"), "jax": run_jax,
     "flat": partial(run_jax, options={"fuse": "flat"})}
 
+BACKWARDS = """\
+optimizer Fading
+  hyper lr = 0.1 in (0, inf)
+  hyper k : int = 3 in [1, inf)
+  state W : window[k] = 0
+
+  W' = push(W, g)
+  d = fold i over oldest..newest from d = 0*x:
+    n = i + 1
+    d' = d/2 + (2^(-i) + n^(-2))*W'[i]
+  x' = x - lr*d
+"""
+
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("power", WEIGHTS)
@@ -48,6 +61,12 @@ def test_a_whole_number_has_a_negative_power(power: str, program: str) -> None:
     spec = SPEC.replace("WEIGHTS", WEIGHTS[power][0]).replace("WEIGHT", WEIGHTS[power][1])
     assert tp.loads(spec).check().ok
     compare(PROGRAMS[program](spec), run_interpreter(spec))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_so_has_the_place_of_a_fold_that_goes_backwards(program: str) -> None:
+    assert not tp.loads(BACKWARDS).check().diagnostics  # n^(-2): n is positive
+    compare(PROGRAMS[program](BACKWARDS), run_interpreter(BACKWARDS))
 
 
 def test_a_whole_hyperparameter_may_be_an_integer_of_numpy() -> None:

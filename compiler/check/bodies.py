@@ -44,7 +44,7 @@ def infer_statements(
                 value = typing.into(kind, value, source)
                 if target not in wanted:
                     value = typing.plain(value)
-                    kind = typed(value)
+                    kind = typing.carried.get(target, typed(value))  # places of folds are whole
                 if target in wanted:
                     if target.name == point and not typed(value).fits(kind):
                         typing.fits(str(target), kind, value, source)

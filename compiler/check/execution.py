@@ -40,6 +40,7 @@ from thetaprime.ir import (
     statements,
 )
 from thetaprime.ir import defined as made
+from thetaprime.loops import from_the_end
 from thetaprime.types import SCALAR
 
 Known = dict[Sym, Interval]
@@ -166,7 +167,9 @@ def _turn(values: Valuation, loop: Loop | EachAxis, carried: Known) -> Valuation
     shown = frozenset(replace(c.value, prime=True) for c in loop.carries)
     if isinstance(loop, Loop):
         turns = values.of(loop.turns)
-        inside.env[loop.turn] = Interval(ZERO, turns.high - 1, True, turns.high != INF, whole=True)
+        place = Interval(ZERO, turns.high - 1, True, turns.high != INF, whole=True)
+        inside.env[loop.turn] = place
+        inside.always = {**inside.always, from_the_end(loop.turns, loop.turn): place}
         if loop.until is not None:
             shown |= {loop.until}
     else:
