@@ -68,12 +68,31 @@ TRAINED = {
 }
 
 
+def handed_over(tensors: int, entries: int) -> Job:
+    """A program that takes the trees of parameters and gradients and gives the parameters back:
+    what a step between trees costs before it computes anything."""
+    params, grads = ({f"w{i:05}": jnp.asarray(a) for i, a in enumerate(
+        arrays([(entries,)] * tensors, seed))} for seed in (0, 1))
+    start = time.perf_counter()
+    compiled = jax.jit(lambda params, grads: params, donate_argnums=0, keep_unused=True).lower(
+        params, grads).compile()
+    seconds = time.perf_counter() - start
+    own = [params]
+
+    def step() -> None:
+        own[0] = compiled(own[0], grads)
+
+    del params
+    return Job(step, lambda: jax.block_until_ready(own), 8 * tensors * entries, seconds)
+
+
 def run(tensors: int, entries: int, rounds: int) -> dict[str, Any]:
     jobs: dict[str, Job] = {}
     for name, make in CONTENDERS.items():
         job = make("AdamW", [(entries,)] * tensors, "float32")
         if job is not None:
             jobs[name] = job
+    jobs["trees in and out, no step"] = handed_over(tensors, entries)
     jobs |= {name: make(tensors, entries) for name, make in TRAINED.items()}
     return {**machine("jax", "optax", "torch"), "tensors": tensors, "entries": entries,
             "rounds": rounds, "compile_s": {n: j.compile_seconds for n, j in jobs.items()},
@@ -111,8 +130,10 @@ def main() -> None:
             f"contenders in turn in one run, medians of {report['rounds']} rounds.",
             where(report), "", *table(HEAD, rows(report)), "",
             "`flat`: parameters and gradients are trees, the state is one array. `packed`: "
-            "parameters and gradients are one array too. Training rows differentiate a loss that "
-            "reads every tensor and take the step, in one program."])
+            "parameters and gradients are one array too. `trees in and out, no step`: a program "
+            "that takes both trees and returns the parameters as they are, the least that a step "
+            "between trees costs. Training rows differentiate a loss that reads every tensor and "
+            "take the step, in one program."])
 
 
 if __name__ == "__main__":
