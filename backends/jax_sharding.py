@@ -13,14 +13,23 @@ import jax
 from jax import sharding
 from jax.sharding import Mesh
 
+from thetaprime.arguments import CallError
+
 # jax does not type these.
 _PartitionSpec: Any = sharding.PartitionSpec
 _constrained: Any = jax.lax.with_sharding_constraint
 
 
-def spread(optimizer: Any, mesh: Mesh, axis: str) -> Any:
+def spread(optimizer: Any, over: tuple[Mesh, str]) -> Any:
     """An optimizer (``init`` and ``update`` or ``step``) whose state is cut along an axis of a
-    mesh. Its parameters must be whole on every device of the mesh."""
+    mesh. Its parameters must be whole on every device of the mesh. Raises CallError."""
+    if not isinstance(over, tuple) or len(over) != 2 or not isinstance(over[0], Mesh):
+        raise CallError("wrong-call", f"`shard_state` is a mesh and one of its axes, not `{over}`",
+                        '`shard_state=(jax.sharding.Mesh(jax.devices(), ("data",)), "data")`')
+    mesh, axis = over
+    if axis not in mesh.shape:
+        raise CallError("wrong-call", f"the mesh has no axis `{axis}`",
+                        f"it has {', '.join(mesh.shape)}")
     init, advance = optimizer.init, optimizer[1]
 
     def placed(a: jax.Array, cut: int | None) -> Any:

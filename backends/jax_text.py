@@ -93,6 +93,8 @@ def _stored(new, old):
     """`new` in the shape and dtype of `old`; where `new` is None, `old` holds."""
     if new is None:
         return old
+    if jnp.issubdtype(jnp.result_type(old), jnp.integer):
+        raise ValueError(f"a tensor has dtype {jnp.result_type(old)}: no step fits into that")
     if jnp.iscomplexobj(old):
         pair = jnp.broadcast_to(new, (*jnp.shape(old), 2))
         return jax.lax.complex(pair[..., 0], pair[..., 1]).astype(jnp.result_type(old))

@@ -54,3 +54,6 @@ def require(engine: Engine, threads: int | None = None) -> None:
     if engine == "cupy" and threads is not None:
         raise CallError("wrong-call", "the device shares the work of a program with CuPy by itself",
                         "leave out `threads`")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise CallError("wrong-call", f"`threads` is a whole number from 1 on, not `{threads}`",
+                        "leave it out: as many as this process has processors")

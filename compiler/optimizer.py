@@ -192,13 +192,9 @@ class Optimizer:
         made = factory(**{names.get(n, n): v for n, v in values.items()})
         if shard_state is None:
             return made
-        mesh, axis = shard_state
-        if axis not in mesh.shape:
-            raise CallError("wrong-call", f"the mesh has no axis `{axis}`",
-                            f"it has {', '.join(mesh.shape)}")
         from thetaprime.backends.jax_sharding import spread
 
-        return spread(made, mesh, axis)
+        return spread(made, shard_state)
 
     def to_numpy(self, *, engine: Engine = "numpy", threads: int | None = None, **hypers: Any
                  ) -> NumpyOptimizer:

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -141,9 +141,15 @@ def test_the_arithmetic_of_the_page_is_that_of_eight_devices() -> None:
 
 
 def test_an_axis_that_the_mesh_lacks_is_told() -> None:
-    mesh = SimpleNamespace(shape={"data": 8})
+    mesh = jax.make_mesh((1,), ("data",))
     with pytest.raises(CallError, match="the mesh has no axis `model`; it has data"):
         tp.load("adamw").to_jax(shard_state=(mesh, "model"))
+
+
+@pytest.mark.parametrize("given", ["data", ("data",), ("data", "data"), 8])
+def test_what_is_no_mesh_with_an_axis_is_told(given: Any) -> None:
+    with pytest.raises(CallError, match="`shard_state` is a mesh and one of its axes, not"):
+        tp.load("adamw").to_jax(shard_state=given)
 
 
 def free_port() -> int:

@@ -119,6 +119,12 @@ def test_without_numba_a_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
         tp.load("adamw").code("jax", engine="numba")
 
 
+@pytest.mark.parametrize("threads", [0, -2, "two", 1.5, True])
+def test_what_is_no_number_of_threads_is_told(threads: Any) -> None:
+    with pytest.raises(CallError, match="`threads` is a whole number from 1 on, not"):
+        tp.load("adamw").to_numpy(threads=threads)
+
+
 def test_a_program_takes_its_number_of_threads() -> None:
     x = np.ones((5, 3))
     for name in ("adamw", "muon"):

@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 
+import thetaprime as tp
 from tests.jax_helpers import (
     LOSS,
     close,
@@ -151,6 +152,27 @@ def test_a_missing_gradient_holds_its_tensor(name: str) -> None:
     if name != "dog":  # the reductions of its start run over b too
         expected, _ = opt.update({"a": jnp.ones(3)}, opt.init(alone), alone, value=LOSS)
         close(updates["a"], expected["a"], 1e-6)
+
+
+@pytest.mark.parametrize("fuse", [None, "flat"])
+@pytest.mark.parametrize("whole", ["params", "grads"])
+def test_integers_take_no_steps(whole: str, fuse: Any) -> None:
+    opt = tp.load("adamw").to_jax(fuse=fuse)
+    given = {name: {"a": jnp.ones(3, int if name == whole else float)}
+             for name in ("params", "grads")}
+    with pytest.raises(ValueError, match="a tensor has dtype int32: no step fits into that"):
+        opt.update(given["grads"], opt.init(given["params"]), given["params"])
+
+
+@pytest.mark.parametrize("fuse", [None, "flat"])
+def test_integers_without_a_gradient_are_held(fuse: Any) -> None:
+    opt = tp.load("adamw").to_jax(fuse=fuse)
+    params = {"a": jnp.ones(3), "table": jnp.arange(4)}
+    state = opt.init(params)
+    for _ in range(2):
+        updates, state = opt.update({"a": jnp.ones(3), "table": None}, state, params)
+    assert updates["table"] is None
+    assert bool(jnp.all(updates["a"] < 0))
 
 
 @pytest.mark.parametrize("name", CONTRACT)
