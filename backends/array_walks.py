@@ -185,6 +185,8 @@ def function_lines(
 ) -> list[str]:
     """The function of one tensor around its body, and its call for all of them; ``held``: the
     results that stand in arrays which it got, and those."""
+    if not results:
+        return []
     writer = scene.writer
     read = {s for s in _read((*stage.leaves, *stage.partials)) if s in scene.lists}
     read |= set(held.values())

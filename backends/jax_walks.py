@@ -175,6 +175,8 @@ def _walk(
     read |= {s.target for s in inner if isinstance(s, First)}
     kept = [s for s in wanted if s in own] + [s for s in own if s in later]
     results = [*(p.target for p in stage.partials), *dict.fromkeys(kept)]
+    if not results:
+        return []
     body = leaf_lines(inner, writer, results)
     guarded = any(guard_of(s) is not None for s in statements(inner))
     listed = {s for s in read if s in scene.lists}

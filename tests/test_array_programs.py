@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, product
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from tests import problem
 from tests.array_specs import ALL, ARMIJO, CURVED, HELD, INSIDE, OUTPUTS, SAM, STORED, SVRG, WINDOW
 from tests.beyond import batches, run_interpreter, run_numpy
 from tests.tree import LEAVES, compare, load
+from thetaprime.backends import to_jax
 from thetaprime.backends.array_text import helpers_for
 from thetaprime.backends.module import load as execute
 from thetaprime.backends.to_numpy import emit
@@ -28,6 +30,17 @@ from thetaprime.types import BOOLEAN, INTEGER, PER_ENTRY, SCALAR, Extent, Type
 @pytest.mark.parametrize("name", ALL)
 def test_program_follows_the_interpreter(name: str) -> None:
     compare(run_numpy(ALL[name]), run_interpreter(ALL[name]))
+
+
+@pytest.mark.parametrize("emit", [emit, to_jax.emit])
+def test_what_no_result_needs_is_not_computed(emit: Callable[[Step], str]) -> None:
+    """A step that a claim is asked of has quantities that the next point does not need."""
+    step = tp.loads("optimizer Added\n  losses tasks[2]\n  G = grads(x)\n"
+                    "  y = sum(G over tasks)\n  x' = x - y\n").step()
+    still = Equation(Sym("x", True, PER_ENTRY), Sym("x", type=PER_ENTRY))
+    text = emit(replace(step, body=(*step.body[:-1], still)))
+    compile(text, "still", "exec")
+    assert "def leaf(" not in text
 
 
 def test_point_to_evaluate_follows_the_interpreter() -> None:
