@@ -73,6 +73,17 @@ def test_jax_code_follows_the_interpreter(name: str, choice: dict[str, str]) -> 
     compare(run_jax(spec, **given), run_interpreter(spec, **given), tolerance(name))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("fuse", ["flat", "loop"])
+@pytest.mark.parametrize(("name", "choice"), CASES)
+def test_fused_jax_code_follows_the_interpreter(
+    name: str, choice: dict[str, str], fuse: str
+) -> None:
+    spec, given = prepared(name, choice)
+    compare(run_jax(spec, options={"fuse": fuse}, **given), run_interpreter(spec, **given),
+            tolerance(name))
+
+
 @pytest.mark.parametrize(("name", "choice"), CASES)
 def test_points_to_evaluate_follow_the_interpreter(name: str, choice: dict[str, str]) -> None:
     spec, given = prepared(name, choice)
