@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thetaprime.claims.algebra import Algebra, Value
 from thetaprime.claims.polynomials import Poly, Ratio
+from thetaprime.claims.risks import anywhere
 from thetaprime.claims.terms import content, terms
 from thetaprime.expr import Apply
 from thetaprime.forward import REDUCED
@@ -31,7 +32,9 @@ def reduced(run: Symbolic, expr: Apply, kind: Type, over: str) -> Value:
     extent = (over, kind.extent.name, kind.axes)
     if expr.op == "size":
         return _size(run, kind, over, gone)
+    outer, run.risky = run.risky, set()
     value = run.of(expr.args[0])
+    run.risky = outer | {anywhere(algebra, poly, gone, extent) for poly in run.risky}
     match expr.op:
         case "sum":
             return summed(algebra, value, gone, extent, _size(run, kind, over, gone))

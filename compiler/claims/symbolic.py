@@ -19,6 +19,7 @@ from thetaprime.claims.functions import PARTIAL
 from thetaprime.claims.iterated import is_matrix, results
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
+from thetaprime.claims.risks import ANYWHERE, UNSURE, inside, likeness, nowhere, settled
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
 from thetaprime.intervals import COUNT, EITHER, REAL, Interval, defined, meet
@@ -36,7 +37,7 @@ from thetaprime.ir import (
     statements,
 )
 from thetaprime.ir import defined as made
-from thetaprime.ops import LINEAR, ORACLES, STRUCTURE, is_reduction
+from thetaprime.ops import LINEAR, OPS, ORACLES, STRUCTURE, is_reduction
 from thetaprime.types import SCALAR, Extent, Type
 
 T = Sym("t")
@@ -70,8 +71,8 @@ def varies(kind: Type | None) -> Varies:
 class Symbolic:
     """One execution of a step. ``case`` are the ranges of its quantities; ``first``: it is the
     step t = 1; ``truths``: guards that are decided. ``split``: along what assumptions vary.
-    ``partial``: quantities that are undefined where a matrix is singular; ``depth``: in how many
-    loops."""
+    ``partial``: quantities that are undefined where a matrix is singular; ``equations``: those
+    executed; ``depth``: in how many loops."""
 
     step: Step
     case: Case
@@ -84,6 +85,7 @@ class Symbolic:
     guarded: set[Sym] = field(default_factory=set)
     risky: set[Poly] = field(default_factory=set)
     partial: set[Sym] = field(default_factory=set)
+    equations: dict[Sym, Expr] = field(default_factory=dict)
     tag: str = ""
     depth: int = 0
 
@@ -119,6 +121,7 @@ class Symbolic:
 
     def _define(self, target: Sym, value: Expr) -> None:
         outer, self.risky = self.risky, set()
+        self.equations[target] = value
         try:
             found = self.of(value)
             known = self.case.after.env.get(target)
@@ -152,7 +155,7 @@ class Symbolic:
                 if one is not None and other is not None and one.ratio == other.ratio:
                     self.env[target], self.risks[target] = one, risks
                     continue
-                if risks or one is None or other is None:
+                if any(risks) or one is None or other is None:
                     raise self._undecided(condition)
                 self.env[target] = self._either(condition, one, other)
             else:
@@ -162,7 +165,8 @@ class Symbolic:
     def _inside(self) -> Symbolic:
         return Symbolic(self.step, self.case, self.first, self.algebra, self.truths, self.split,
                         dict(self.env), dict(self.risks), set(self.guarded),
-                        partial=self.partial, tag=self.tag, depth=self.depth)
+                        partial=self.partial, equations=dict(self.equations), tag=self.tag,
+                        depth=self.depth)
 
     def deeper(self) -> Symbolic:
         """Inside of a loop, at any turn: what ranges say of one turn is not known of others."""
@@ -200,9 +204,15 @@ class Symbolic:
             if same is not None:
                 self.env[target] = same[target]
                 continue
-            known = defined(self.case.after.env.get(target, REAL)) if not self.tag else REAL
+            known = self.case.after.env.get(target, REAL) if not self.tag else UNSURE
             self.env[target] = self.algebra.atom(
-                ("loop", str(target), loop, tuple(inputs)), varies(target.type), known)
+                ("loop", str(target), loop, tuple(inputs)), varies(target.type), defined(known))
+            self.doubt(target, known)
+
+    def doubt(self, symbol: Sym, known: Interval) -> None:
+        """What ranges do not show to be a number may be undefined."""
+        if known.nan:
+            self.risks[symbol] = frozenset({ANYWHERE})
 
     def _same_turns(self, loop: Loop) -> dict[Sym, Value] | None:
         try:
@@ -255,10 +265,33 @@ class Symbolic:
             bounds = [a for a in expr.args if not (isinstance(a, Apply) and a.op == "inf")]
             args = [self.of(a) for a in bounds]
             return args[0] if len(args) == 1 else OPERATIONS["min"](self.algebra, *args)
+        if expr.op in OPS and OPS[expr.op].typing == "compare":
+            return self._comparison(expr)
         args = [self.of(a) for a in expr.args]
+        if not inside(expr.op, args) and not inside(
+                expr.op, [self.algebra.value(a.ratio, a.interval) for a in args]):
+            self.risky.add(ANYWHERE)
         if expr.op in OPERATIONS:
             return OPERATIONS[expr.op](self.algebra, *args)
         return self._called(expr, args)
+
+    def _comparison(self, expr: Apply) -> Value:
+        """Normal forms do not say what becomes of a comparison whose sides are undefined, or
+        infinite: there it is only like those whose sides are computed alike."""
+        outer, self.risky = self.risky, set()
+        try:
+            args = [self.of(a) for a in expr.args]
+        except Undefined:
+            args, self.risky = [], {ANYWHERE}
+        risks, self.risky = self.risky, outer
+        for poly in sorted(risks, key=lambda p: len(p.terms)):
+            interval = self.algebra.interval(poly)
+            if nowhere(interval) or (self.depth and not settled(interval)):
+                alike = ("comparison", expr.op, *(likeness(self, a, {}) for a in expr.args))
+                return self.algebra.atom(alike, varies(expr.type), EITHER)
+            if not settled(interval):
+                raise self._asks(poly)
+        return OPERATIONS[expr.op](self.algebra, *args)
 
     def _symbol(self, symbol: Sym) -> Value:
         if symbol not in self.env:
@@ -275,7 +308,7 @@ class Symbolic:
     def _divide(self, a: Value, b: Value) -> Value:
         if not b.ratio:
             raise Undefined
-        if not (b.interval.positive or b.interval.negative):
+        if not settled(b.interval):
             self.risky.add(b.ratio.num)
         return self.algebra.divide(a, b)
 
@@ -289,7 +322,7 @@ class Symbolic:
             one, other = self.of(expr.args[1]), self.of(expr.args[2])
         except Undefined:
             raise self._undecided(condition) from None
-        if self.risky and one.ratio != other.ratio:
+        if any(self.risky) and one.ratio != other.ratio:
             raise self._undecided(condition)
         self.risky |= outer
         return self._either(condition, one, other)
@@ -308,7 +341,7 @@ class Symbolic:
             match self.algebra.key(atom):
                 case ("sign", Poly() as poly):
                     return self._asks(poly)
-        return Unknown("a condition that is no comparison")
+        return Unknown("a condition that is no comparison, or of what is undefined")
 
     def _asks(self, poly: Poly) -> Exception:
         return Split(poly)
@@ -330,7 +363,11 @@ class Symbolic:
         risks, self.risky = self.risky, outer
         for poly in sorted(risks, key=lambda p: len(p.terms)):
             interval = self.algebra.interval(poly)
-            if not (interval.positive or interval.negative):
+            if poly == ANYWHERE:
+                raise Unknown("a default in the place of what is undefined somewhere")
+            if nowhere(interval):
+                return self.of(expr.args[1])
+            if not settled(interval):
                 raise self._asks(poly)
         return found
 
@@ -424,7 +461,10 @@ def inputs(
             run.env[symbol] = formula
         else:
             kind = "drawn" if isinstance(state.start, Draw) and first else "symbol"
-            run.env[symbol] = algebra.atom((kind, tag, state.name), varies(state.type), interval)
+            doubted = symbol in known and known[symbol].nan and interval.single
+            run.env[symbol] = algebra.atom(  # 1 or undefined is more than the number 1
+                (kind, tag, state.name), varies(state.type), REAL if doubted else interval)
+            run.doubt(symbol, known.get(symbol, REAL))
         if state.guard is not None:
             run.guarded.add(symbol)
     point = Sym(step.point)
