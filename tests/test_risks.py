@@ -26,6 +26,7 @@ UNDEFINED = {
     "a logarithm": "  u = ln(g)\n  x' = if u^2 >= 0 then x - lr*g else x - lr\n",
     "a state": "  state s = 0\n  s' = g/g\n  x' = if s >= 0 then x - lr*g else x - lr\n",
     "a negation": "  x' = if not (g/g == 1) then x - lr else x - lr*g\n",
+    "a question": "  x' = if finite(g/g) then x - lr*g else x - lr\n",
     "a block": "  u = dot(g, g over model)/dot(g, g over model)\n"
                "  if u == 1:\n    x' = x - lr*g\n  else:\n    x' = x - lr\n",
 }
@@ -71,7 +72,8 @@ def test_conditions_that_are_computed_alike_hold_alike(rule: str) -> None:
 
 def test_conditions_with_the_same_normal_form_need_not() -> None:
     one = f"{HEAD}  x' = if g/g == 1 then x - lr*g else x - lr\n"
-    two = one.replace("Doubtful", "Other").replace("g/g == 1", "g - g == 0")
-    found = compare(tp.loads(one), tp.loads(two))
-    assert found.verdict == "different"
-    assert found.counterexample is not None
+    two = one.replace("Doubtful", "Other").replace("g/g == 1", "finite(lr/lr)")
+    for told in (one, one.replace("g/g == 1", "finite(g/g)")):
+        found = compare(tp.loads(told), tp.loads(two))
+        assert found.verdict == "different"
+        assert found.counterexample is not None

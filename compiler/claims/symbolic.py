@@ -257,6 +257,8 @@ class Symbolic:
                 return self._case(expr)
             case "/":
                 return self._divide(self.of(expr.args[0]), self.of(expr.args[1]))
+            case "finite":
+                return self._truth(expr)
             case "inf":
                 raise Unknown("infinite values")
         if is_reduction(expr):
@@ -287,11 +289,15 @@ class Symbolic:
         for poly in sorted(risks, key=lambda p: len(p.terms)):
             interval = self.algebra.interval(poly)
             if nowhere(interval) or (self.depth and not settled(interval)):
-                alike = ("comparison", expr.op, *(likeness(self, a, {}) for a in expr.args))
-                return self.algebra.atom(alike, varies(expr.type), EITHER)
+                return self._truth(expr)
             if not settled(interval):
                 raise self._asks(poly)
         return OPERATIONS[expr.op](self.algebra, *args)
+
+    def _truth(self, expr: Apply) -> Value:
+        """True or false, as what is computed alike."""
+        key = (expr.op, *(likeness(self, a, {}) for a in expr.args))
+        return self.algebra.atom(key, varies(expr.type), EITHER)
 
     def _symbol(self, symbol: Sym) -> Value:
         if symbol not in self.env:
