@@ -77,3 +77,12 @@ def test_conditions_with_the_same_normal_form_need_not() -> None:
         found = compare(tp.loads(told), tp.loads(two))
         assert found.verdict == "different"
         assert found.counterexample is not None
+
+
+def test_a_power_of_0_is_no_failure() -> None:
+    """b1 may be 0: b1^(t - 1) is 1 at t = 1, 0 later."""
+    late = tp.load("adamw").source.text.replace(
+        "mhat = m'/(1 - b1^t)", "mhat = m'/(1 - b1^(t - 1)) default 0")
+    found = {v.claim: v.status for v in tp.loads(late).check().verdicts}
+    assert found["mhat = c when g = c"] == "REFUTED"
+    assert found["vhat = c^2 when g = c"] == "PROVED"

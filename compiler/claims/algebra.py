@@ -453,7 +453,9 @@ class Algebra:
         if constant is not None:
             return self._to_number(base, constant)
         interval = FORWARD["^"](base.interval, exponent.interval)
-        if exponent.ratio.den != ONE:
+        if not base.ratio and exponent.interval.positive:
+            return base
+        if exponent.ratio.den != ONE or not base.ratio:
             return self._opaque_power(base.ratio, exponent.ratio, interval)
         found = self.number(1)
         for monomial, coefficient in exponent.ratio.num.terms.items():

@@ -273,9 +273,12 @@ class Symbolic:
         if not inside(expr.op, args) and not inside(
                 expr.op, [self.algebra.value(a.ratio, a.interval) for a in args]):
             self.risky.add(ANYWHERE)
-        if expr.op in OPERATIONS:
+        if expr.op not in OPERATIONS:
+            return self._called(expr, args)
+        try:
             return OPERATIONS[expr.op](self.algebra, *args)
-        return self._called(expr, args)
+        except ZeroDivisionError:  # 0^(-1)
+            raise Undefined from None
 
     def _comparison(self, expr: Apply) -> Value:
         """Normal forms do not say what becomes of a comparison whose sides are undefined, or
