@@ -226,7 +226,7 @@ def watching(step: Step, watched: Sequence[Expr]) -> tuple[Step, dict[Expr, int]
             kind = kind.of_kind("real")
             if value.type is not None and value.type.kind == "bool":
                 value = Apply("if", (value, Num("1", kind), Num("0", kind)), type=kind)
-        states.append(State(name, kind, Num("0", Type().of_kind("real")), guard=guard))
+        states.append(State(name, kind, Num("0", SCALAR), guard=guard))
         body.append(Equation(Sym(name, True, kind), value, guard=guard))
     return replace(step, states=tuple(states), body=tuple(body)), places
 
