@@ -106,8 +106,13 @@ def test_results_do_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("name", ["AdamW", "LAMB", "Sync", "Rprop"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_nothing_of_the_size_of_a_parameter_is_allocated(name: str, order: Any) -> None:
+def test_nothing_of_the_size_of_a_parameter_is_allocated(
+    name: str, order: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread has scratch of the size of a block."""
     code = module(ALL[name])
+    monkeypatch.setattr(code, "BLOCK", 1 << 19)
+    monkeypatch.setattr(code, "THREADS", 2)
     x = np.ones((2000, 2000), np.float32, order)
     g = np.ones((2000, 2000), np.float32)
     state = code.init(x)
