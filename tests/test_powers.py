@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import numpy as np
 import pytest
 
 import thetaprime as tp
-from tests.beyond import run_interpreter, run_jax, run_numpy
+from tests.beyond import run_interpreter
+from tests.test_first import PROGRAMS
 from tests.tree import compare
 
 SPEC = """\
@@ -37,9 +35,6 @@ WEIGHTS = {
     "an index to itself": ("n^(1 - n)", "(i + 1)^(-i)"),
     "an index to the number of the step": ("n^(-t)", "(i + 1)^(1 - t)"),
 }
-PROGRAMS: dict[str, Any] = {
-    "numpy": run_numpy, "numba": partial(run_numpy, engine="numba"), "jax": run_jax,
-    "flat": partial(run_jax, options={"fuse": "flat"})}
 
 BACKWARDS = """\
 optimizer Fading
@@ -71,7 +66,7 @@ def test_so_has_the_place_of_a_fold_that_goes_backwards(program: str) -> None:
 
 def test_a_whole_hyperparameter_may_be_an_integer_of_numpy() -> None:
     spec = "optimizer Small\n  hyper p : int = 2 in [1, inf)\n  x' = x - 10^(-p)*g\n"
-    params, state = {"w": np.ones(3)}, None
+    params = {"w": np.ones(3)}
     program = tp.loads(spec).to_numpy(p=np.int64(3))
     state = program.init(params)
     program.step(params, {"w": np.ones(3)}, state)

@@ -461,7 +461,8 @@ def inputs(
         symbol = Sym(state.name)
         if symbol in given or (state.guard is not None and not run.truths[state.guard]):
             continue
-        interval = defined(known.get(symbol, REAL))
+        told = known.get(symbol, REAL)
+        interval = defined(told)
         value = recurrences.get(state.name)
         formula = None if value is None else closed(run, state, value)
         if first and not isinstance(state.start, Draw):
@@ -470,10 +471,10 @@ def inputs(
             run.env[symbol] = formula
         else:
             kind = "drawn" if isinstance(state.start, Draw) and first else "symbol"
-            doubted = symbol in known and known[symbol].nan and interval.single
             run.env[symbol] = algebra.atom(  # 1 or undefined is more than the number 1
-                (kind, tag, state.name), varies(state.type), REAL if doubted else interval)
-            run.doubt(symbol, known.get(symbol, REAL))
+                (kind, tag, state.name), varies(state.type),
+                REAL if told.nan and interval.single else interval)
+            run.doubt(symbol, told)
         if state.guard is not None:
             run.guarded.add(symbol)
     point = Sym(step.point)
