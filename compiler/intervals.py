@@ -63,6 +63,11 @@ class Interval:
         return self.high < 0 or (self.high == 0 and (self.hole or not self.high_in))
 
     @property
+    def nonzero(self) -> bool:
+        """Every value is above 0, or every value is below."""
+        return self.positive or self.negative
+
+    @property
     def nonnegative(self) -> bool:
         """No value is below 0."""
         return self.low >= 0

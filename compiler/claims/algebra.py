@@ -337,7 +337,7 @@ class Algebra:
         if a.ratio.constant is None and not a.interval.nonnegative:
             self._learn(a.ratio, NONNEGATIVE)
             den = self.interval(a.ratio.den)
-            if den.positive or den.negative:
+            if den.nonzero:
                 self.learned.append(a.ratio.num if den.positive else -a.ratio.num)
 
     def _learn(self, found: Ratio, interval: Interval) -> None:
@@ -345,7 +345,7 @@ class Algebra:
         if not (interval.nonnegative or FORWARD["neg"](interval).nonnegative):
             return
         den = self.interval(found.den)
-        if den.positive or den.negative:
+        if den.nonzero:
             side = interval if den.positive else FORWARD["neg"](interval)
             num = found.num
             if found.den != ONE:
@@ -359,7 +359,7 @@ class Algebra:
 
     def _sign(self, poly: Poly) -> Value:
         interval = self.interval(poly)
-        if not poly or interval.positive or interval.negative:
+        if not poly or interval.nonzero:
             return self.number(0 if not poly else 1 if interval.positive else -1)
         shared = common([poly])
         rest = _over(poly, shared)
@@ -375,7 +375,7 @@ class Algebra:
         """The sign of a polynomial without common factors; those of p and -p go together."""
         lead = poly.terms[poly.leading]
         interval = self.interval(poly)
-        if interval.positive or interval.negative:
+        if interval.nonzero:
             return self.number(1 if interval.positive else -1)
         own = scaled(poly, 1 / lead)
         signed = FORWARD["sign"](interval if lead > 0 else FORWARD["neg"](interval))

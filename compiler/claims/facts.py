@@ -325,7 +325,7 @@ def _told_apart(algebra: Algebra, poly: Poly) -> None:
     if not poly:
         raise Undefined
     interval = algebra.interval(poly)
-    if not (interval.positive or interval.negative):
+    if not interval.nonzero:
         raise Split(poly)
 
 

@@ -111,7 +111,7 @@ class Search:
         sign = 1 if constant > 0 else -1
         for part, exponent in parts:
             interval = self.algebra.interval(part)
-            if not (interval.positive or interval.negative):
+            if not interval.nonzero:
                 return None
             if exponent % 2 and interval.negative:
                 sign = -sign

@@ -23,11 +23,6 @@ ANYWHERE = Poly({})
 UNSURE = replace(REAL, nan=True)
 
 
-def settled(interval: Interval) -> bool:
-    """Whether a number is not 0."""
-    return interval.positive or interval.negative
-
-
 def nowhere(interval: Interval) -> bool:
     """Whether a risk is 0 in all of a case, so that nothing is defined there."""
     return interval.low == interval.high == 0
@@ -41,7 +36,7 @@ def inside(op: str, args: Sequence[Value]) -> bool:
         case "ln", (a,):
             return a.interval.positive
         case "mod", (_, b):
-            return settled(b.interval)
+            return b.interval.nonzero
         case "^", (a, b):
             return a.interval.positive or (
                 (a.interval.nonnegative or b.interval.whole) and b.interval.nonnegative)
@@ -59,7 +54,7 @@ def likeness(run: Symbolic, expr: Expr, known: dict[Expr, object]) -> object:
     value, defined = None, False
     try:
         value = run.of(expr)
-        defined = all(settled(run.algebra.interval(risk)) for risk in run.risky)
+        defined = all(run.algebra.interval(risk).nonzero for risk in run.risky)
     except (Split, Undefined, Unknown):
         pass
     run.risky = outer
@@ -77,7 +72,7 @@ def likeness(run: Symbolic, expr: Expr, known: dict[Expr, object]) -> object:
 def anywhere(algebra: Algebra, risk: Poly, gone: Varies, extent: tuple[object, ...]) -> Poly:
     """The risk of a reduction along ``gone``: least(risk^2), 0 where the risk is in one entry."""
     value = algebra.value(Ratio(risk))
-    if settled(value.interval) or not algebra.varies(value.ratio) & gone:
+    if value.interval.nonzero or not algebra.varies(value.ratio) & gone:
         return risk
     outside, rest = content(algebra, value.ratio, gone)
     square = algebra.power(algebra.value(rest), 2)

@@ -19,7 +19,7 @@ from thetaprime.claims.functions import PARTIAL
 from thetaprime.claims.iterated import is_matrix, results
 from thetaprime.claims.polynomials import Poly, Ratio
 from thetaprime.claims.reducing import reduced
-from thetaprime.claims.risks import ANYWHERE, UNSURE, inside, likeness, nowhere, settled
+from thetaprime.claims.risks import ANYWHERE, UNSURE, inside, likeness, nowhere
 from thetaprime.claims.tables import CALLS, LINEAR_IN, OPERATIONS
 from thetaprime.expr import Apply, Expr, Num, Sym, rewrite, symbols, walk
 from thetaprime.intervals import COUNT, EITHER, REAL, Interval, defined, meet
@@ -291,9 +291,9 @@ class Symbolic:
         risks, self.risky = self.risky, outer
         for poly in sorted(risks, key=lambda p: len(p.terms)):
             interval = self.algebra.interval(poly)
-            if nowhere(interval) or (self.depth and not settled(interval)):
+            if nowhere(interval) or (self.depth and not interval.nonzero):
                 return self._truth(expr)
-            if not settled(interval):
+            if not interval.nonzero:
                 raise self._asks(poly)
         return OPERATIONS[expr.op](self.algebra, *args)
 
@@ -317,7 +317,7 @@ class Symbolic:
     def _divide(self, a: Value, b: Value) -> Value:
         if not b.ratio:
             raise Undefined
-        if not settled(b.interval):
+        if not b.interval.nonzero:
             self.risky.add(b.ratio.num)
         return self.algebra.divide(a, b)
 
@@ -376,7 +376,7 @@ class Symbolic:
                 raise Unknown("a default in the place of what is undefined somewhere")
             if nowhere(interval):
                 return self.of(expr.args[1])
-            if not settled(interval):
+            if not interval.nonzero:
                 raise self._asks(poly)
         return found
 

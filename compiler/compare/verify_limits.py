@@ -202,7 +202,7 @@ class _Checked:
 
 
 def _sure(value: Value) -> bool:
-    return value.interval.positive or value.interval.negative
+    return value.interval.nonzero
 
 
 def _run(step: Step, first: bool, truths: Mapping[Expr, bool]) -> Symbolic:
